@@ -1,0 +1,191 @@
+"""The contract of connectors: how rows enter a job, how they leave it, and how both declare their options.
+
+Imports tableapi.types, tableapi.tablespec, tableapi.row and tableapi.errors only. The runtime drives these classes; a connector never
+sees the runtime.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import polars as pl
+
+from tableapi.row import RowKind
+from tableapi.tablespec import TableSpec
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that a connector or format understands.
+
+    Args:
+        key: Full key as written in `WITH (...)`.
+        kind: Python type that the text is read as: str, int, float, bool, `datetime.timedelta` (Flink duration text, "5 s"),
+            `MemorySize` (bytes, "64 mb"), or a tuple of allowed words.
+        default: Value when absent. `required` options have none.
+        doc: One sentence.
+    """
+
+    key: str
+    kind: Any
+    doc: str
+    default: Any = None
+    required: bool = False
+
+
+class Guarantee(Enum):
+    """How often each input row's effect is in a sink after failures."""
+
+    AT_MOST_ONCE = "at-most-once"
+    AT_LEAST_ONCE = "at-least-once"
+    EXACTLY_ONCE = "exactly-once"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a source that is read in order by one reader. `payload` is plain picklable data of the connector."""
+
+    id: str
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What a reader hands over in one call.
+
+    Args:
+        frame: The rows (columns: the requested ones, in order, in the Polars types of the table's schema), or None when there is
+            nothing now.
+        kinds: Int8 series of `RowKind` values, None when all rows are inserts.
+        position: Where to continue after these rows: plain picklable data of the connector.
+        finished: The split has ended and will never have more rows.
+        watermark_ms: A watermark that the source itself knows of, if any.
+    """
+
+    frame: pl.DataFrame | None
+    position: Any
+    kinds: pl.Series | None = None
+    finished: bool = False
+    watermark_ms: int | None = None
+
+
+class SplitReader(ABC):
+    """Reads one split from a position on."""
+
+    @abstractmethod
+    def read(self, max_rows: int) -> ReadResult:
+        """At most about `max_rows` rows, without waiting: `frame` None when nothing has arrived."""
+
+    def fileno(self) -> int | None:
+        """A file descriptor that becomes readable when there may be more, for waiting without polling; None if there is none."""
+        return None
+
+    def close(self) -> None:
+        """Releases what the reader holds."""
+        return None
+
+
+class Source(ABC):
+    """A table that can be read. Instances are plain picklable descriptions; readers hold the resources."""
+
+    is_bounded: bool
+
+    changelog: frozenset[RowKind] = frozenset({RowKind.INSERT})
+    """The kinds of rows that the readers may hand over."""
+
+    @abstractmethod
+    def splits(self) -> Sequence[Split]:
+        """The parts as they are now. Each is read by one worker."""
+
+    @abstractmethod
+    def reader(self, split: Split, position: Any = None) -> SplitReader:
+        """A reader that starts at `position` (None: at the split's start)."""
+
+    def lazy_frame(self) -> pl.LazyFrame | None:
+        """The whole bounded table as one lazy Polars scan, when the connector has a better way than reading its splits."""
+        return None
+
+
+class SinkWriter(ABC):
+    """Writes the rows of one worker. The commit methods are called only for sinks that are EXACTLY_ONCE."""
+
+    @abstractmethod
+    def write(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
+        """Takes rows (columns: the table's persisted columns, in order) and, when not all are inserts, their kinds."""
+
+    def flush(self) -> None:
+        """Makes everything written so far visible (AT_LEAST_ONCE) or durable enough to commit."""
+        return None
+
+    def prepare_commit(self, checkpoint_id: int) -> Any:
+        """Seals what was written since the last call; returns plain picklable data that `commit` needs, or None if nothing was."""
+        return None
+
+    def commit(self, committable: Any) -> None:
+        """Makes sealed rows visible. Called again after a failure: must be idempotent."""
+        return None
+
+    def abort(self, committable: Any) -> None:
+        """Drops sealed rows that will never be committed."""
+        return None
+
+    def close(self, success: bool = True) -> None:
+        """Ends the writer; with `success` everything written becomes visible (end of a bounded job)."""
+        return None
+
+
+class Sink(ABC):
+    """A table that can be written. Instances are plain picklable descriptions; writers hold the resources."""
+
+    accepts: frozenset[RowKind] = frozenset({RowKind.INSERT})
+    """The kinds of rows that the writers take."""
+
+    key: tuple[str, ...] = ()
+    """Columns that identify a row to an upsert sink (one that takes +I, +U, -D, but needs no -U)."""
+
+    guarantee: Guarantee = Guarantee.AT_LEAST_ONCE
+
+    @abstractmethod
+    def writer(self, subtask: int, parallelism: int) -> SinkWriter:
+        """The writer of worker `subtask` (0-based)."""
+
+    def begin(self, overwrite: bool, static_partition: dict[str, Any]) -> None:
+        """Called once by the coordinator before any writer opens (for example to remove what `INSERT OVERWRITE` replaces)."""
+        return None
+
+    def end(self, success: bool) -> None:
+        """Called once by the coordinator after all writers have closed."""
+        return None
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a query wants of a source: `columns` in order (None: all); `limit` rows suffice."""
+
+    columns: tuple[str, ...] | None = None
+    limit: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class Connector(ABC):
+    """A kind of table. Found by the entry-point group `tableapi.connectors` under the name used in `'connector' = '…'`."""
+
+    name: str
+    options: tuple[Option, ...] = ()
+    """Options besides those of the table's format (`format` and `<format>.*`)."""
+
+    def source(self, table: TableSpec, request: ScanRequest, is_streaming: bool) -> Source:
+        """The table as a source. Validates the options; reads nothing yet."""
+        from tableapi.errors import UnsupportedError
+
+        raise UnsupportedError(f"connector '{self.name}' cannot be read from", fix="use it as a sink only")
+
+    def sink(self, table: TableSpec) -> Sink:
+        """The table as a sink. Validates the options; writes nothing yet."""
+        from tableapi.errors import UnsupportedError
+
+        raise UnsupportedError(f"connector '{self.name}' cannot be written to", fix="use it as a source only")

@@ -1,0 +1,122 @@
+"""The one contract of streaming operators, and what an operator may ask of its surroundings.
+
+An operator is made from a spec (a frozen, picklable dataclass in the operator's own file) by `spec.create()`. The runtime then calls
+`open`, any number of `process` / `on_watermark` / `on_timer` / `snapshot`, and `close`; never two at a time. Results go to
+`self.context.emit`. Only `process` has no default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from tableapi.functions.registry import SessionContext
+from tableapi.runtime.stream.batch import Batch
+
+
+class Clock(Protocol):
+    """The processing-time clock; tests inject a manual one."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+
+class SnapshotWriter(Protocol):
+    """Where an operator puts its state: named frames of plain columns (plus picklable scalars)."""
+
+    def frame(self, name: str, frame: pl.DataFrame) -> None:
+        """Stores a table of state."""
+        ...
+
+    def value(self, name: str, value: Any) -> None:
+        """Stores a small plain value."""
+        ...
+
+
+class SnapshotReader(Protocol):
+    """Where an operator finds the state that it had stored."""
+
+    def frame(self, name: str) -> pl.DataFrame | None:
+        """The table of that name (already reduced to this worker's key groups when it has a `__key_group` column)."""
+        ...
+
+    def value(self, name: str) -> Any:
+        """The value of that name, or None."""
+        ...
+
+
+@dataclass
+class OperatorContext:
+    """What an operator may use.
+
+    Args:
+        emit: Hands a batch to the next operators.
+        session: Time zone and the like for lowering expressions.
+        clock: Processing time.
+        subtask, parallelism: Which of how many workers this is.
+        set_timer: Asks for `on_timer(t)` once the processing-time clock reaches t (milliseconds).
+        metrics: Counters by name, read by the job's summary: `late_rows`, `late_max_ms`, `keys`, `state_bytes`, …
+        max_batch_rows: Emit no larger batches than about this.
+    """
+
+    emit: Callable[[Batch], None]
+    session: SessionContext
+    clock: Clock
+    subtask: int = 0
+    parallelism: int = 1
+    set_timer: Callable[[int], None] = lambda t: None
+    metrics: dict[str, int] = field(default_factory=dict)
+    max_batch_rows: int = 65_536
+
+
+class Operator:
+    """Base of all streaming operators."""
+
+    context: OperatorContext
+
+    def open(self, context: OperatorContext) -> None:
+        """Called once before anything else. Subclasses call `super().open(context)` first."""
+        self.context = context
+
+    def process(self, input: int, batch: Batch) -> None:
+        """Takes a batch (never empty) from the given input and emits what follows from it."""
+        raise NotImplementedError(type(self).__name__)
+
+    def on_watermark(self, watermark_ms: int) -> int:
+        """Event time has reached `watermark_ms` on all inputs (MAX_WATERMARK: the inputs have ended): emits what is now final.
+
+        Returns:
+            The watermark to pass on: `watermark_ms`, or less when rows with older times may still be emitted.
+        """
+        return watermark_ms
+
+    def on_timer(self, time_ms: int) -> None:
+        """The processing-time clock has reached a time asked for with `set_timer`."""
+
+    def on_idle(self) -> None:
+        """The worker has nothing to do: the chance to emit what was held back to make larger batches."""
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        """Writes all state."""
+
+    def restore(self, reader: SnapshotReader) -> None:
+        """Takes over state written by `snapshot` of any number of former subtasks."""
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        """The live state as tables, for people to look at."""
+        return {}
+
+    def close(self) -> None:
+        """Called once at the end, also after an error."""
+
+
+class OperatorSpec(Protocol):
+    """A picklable description from which each worker makes its operator."""
+
+    def create(self) -> Operator:
+        """A new operator."""
+        ...

@@ -1,0 +1,163 @@
+"""What is known of a relation: its fields (with time attributes), and the definition of a catalog table.
+
+Plain immutable data, shared by the plan, the catalog, connectors and the runtime. Imports types and errors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tableapi.errors import UnknownNameError, did_you_mean
+from tableapi.types import DataType
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tableapi.plan.unresolved import Unresolved
+
+
+class TimeKind(Enum):
+    """A time attribute: event time (driven by watermarks) or processing time."""
+
+    ROWTIME = "rowtime"
+    PROCTIME = "proctime"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named, typed column of a relation."""
+
+    name: str
+    type: DataType
+    time: TimeKind | None = None
+
+    def __str__(self) -> str:
+        mark = f" *{self.time.name}*" if self.time else ""
+        return f"{self.name} {self.type}{mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowSchema:
+    """The ordered fields of a relation. Names are unique within it."""
+
+    fields: tuple[Field, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the fields, in order."""
+        return [f.name for f in self.fields]
+
+    @property
+    def types(self) -> list[DataType]:
+        """Types of the fields, in order."""
+        return [f.type for f in self.fields]
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __contains__(self, name: object) -> bool:
+        return any(f.name == name for f in self.fields)
+
+    def __getitem__(self, name: str) -> Field:
+        for candidate in self.fields:
+            if candidate.name == name:
+                return candidate
+        raise UnknownNameError(
+            f"column '{name}' does not exist",
+            exists=f"columns: {', '.join(self.names)}",
+            fix=did_you_mean(name, self.names),
+        )
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.fields))})"
+
+    def to_polars(self) -> dict[str, pl.DataType]:
+        """Column name to the Polars type it is stored in."""
+        return {f.name: f.type.to_polars() for f in self.fields}
+
+
+class ColumnKind(Enum):
+    """Where the values of a table column come from."""
+
+    PHYSICAL = "physical"
+    COMPUTED = "computed"
+    METADATA = "metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column as declared in DDL or a Schema."""
+
+    name: str
+    type: DataType | None
+    """None only for a computed column, whose type follows from its expression."""
+    kind: ColumnKind = ColumnKind.PHYSICAL
+    expression: Unresolved | None = None
+    metadata_key: str | None = None
+    is_virtual: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """`WATERMARK FOR column AS expression`."""
+
+    column: str
+    expression: Unresolved
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectIdentifier:
+    """The full name of a catalog object."""
+
+    catalog: str
+    database: str
+    name: str
+
+    def __str__(self) -> str:
+        return ".".join(f"`{part}`" for part in (self.catalog, self.database, self.name))
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table's definition: columns, keys, watermark, and the options that name its connector."""
+
+    identifier: ObjectIdentifier
+    columns: tuple[TableColumn, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+    primary_key: tuple[str, ...] = ()
+    partition_keys: tuple[str, ...] = ()
+    watermark: Watermark | None = None
+    comment: str | None = None
+
+    @property
+    def connector(self) -> str:
+        """The name of the connector that reads and writes this table."""
+        return self.options["connector"]
+
+    @property
+    def physical(self) -> RowSchema:
+        """The columns that the connector stores."""
+        return RowSchema(tuple(Field(c.name, c.type) for c in self.columns if c.kind is ColumnKind.PHYSICAL and c.type))
+
+    @property
+    def produced(self) -> RowSchema:
+        """The columns that a source hands over: physical and metadata columns, in declared order."""
+        return RowSchema(tuple(Field(c.name, c.type) for c in self.columns if c.kind is not ColumnKind.COMPUTED and c.type))
+
+    @property
+    def persisted(self) -> RowSchema:
+        """The columns that a sink takes: physical columns and metadata columns that are not virtual."""
+        return RowSchema(
+            tuple(
+                Field(c.name, c.type)
+                for c in self.columns
+                if c.type and (c.kind is ColumnKind.PHYSICAL or (c.kind is ColumnKind.METADATA and not c.is_virtual))
+            )
+        )
