@@ -1,0 +1,197 @@
+"""Reads the text options of `WITH (...)` into typed values, as declared by `connectors.base.Option`.
+
+Owns option parsing: Flink's duration and memory-size texts, defaults, required and unknown keys. Imports errors and connectors.base only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from tableapi.connectors.base import Option
+from tableapi.errors import OptionError, did_you_mean
+
+
+class MemorySize(int):
+    """A number of bytes. As the kind of an `Option` it says that the text is a memory size ("64 mb")."""
+
+    __slots__ = ()
+
+
+COMMON_OPTIONS = (
+    Option("connector", str, "Name of the connector."),
+    Option("property-version", int, "Version of the option layout; only 1 exists.", default=1),
+    Option("scan.parallelism", int, "Number of readers."),
+    Option("sink.parallelism", int, "Number of writers."),
+    Option("scan.watermark.emit.strategy", ("on-periodic", "on-event"), "When watermarks are emitted.", default="on-periodic"),
+    Option("scan.watermark.idle-timeout", timedelta, "After how long without rows a split no longer holds back the watermark."),
+    Option("scan.watermark.alignment.group", str, "Sources of one group wait for each other."),
+    Option("scan.watermark.alignment.max-drift", timedelta, "How far a source may run ahead of its group."),
+    Option("scan.watermark.alignment.update-interval", timedelta, "How often the group's watermark is refreshed."),
+)
+"""Options that every connector has; the planner reads them from the table."""
+
+_DURATION_UNITS_US = {
+    "": 1_000,
+    **dict.fromkeys(("d", "day", "days"), 86_400_000_000),
+    **dict.fromkeys(("h", "hour", "hours"), 3_600_000_000),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60_000_000),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000_000),
+    **dict.fromkeys(("ms", "milli", "millis", "millisecond", "milliseconds"), 1_000),
+    **dict.fromkeys(("us", "µs", "micro", "micros", "microsecond", "microseconds"), 1),
+}
+
+_MEMORY_UNITS = {
+    **dict.fromkeys(("", "b", "byte", "bytes"), 1),
+    **dict.fromkeys(("k", "kb", "kib", "kibibyte", "kibibytes"), 1 << 10),
+    **dict.fromkeys(("m", "mb", "mib", "mebibyte", "mebibytes"), 1 << 20),
+    **dict.fromkeys(("g", "gb", "gib", "gibibyte", "gibibytes"), 1 << 30),
+    **dict.fromkeys(("t", "tb", "tib", "tebibyte", "tebibytes"), 1 << 40),
+}
+
+_ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration as Flink writes it: a number and a unit (milliseconds without one), or ISO-8601.
+
+    Raises:
+        ValueError: when the text is neither.
+
+    >>> parse_duration("5 s"), parse_duration("500 ms"), parse_duration("PT1M")
+    (datetime.timedelta(seconds=5), datetime.timedelta(microseconds=500000), datetime.timedelta(seconds=60))
+    """
+    text = text.strip()
+    iso = _ISO_DURATION.fullmatch(text)
+    if iso and any(iso.groups()):
+        days, hours, minutes, seconds = (float(g or 0) for g in iso.groups())
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    match = re.fullmatch(r"(\d+)\s*([a-zµ]*)", text.lower())
+    if match is None or match[2] not in _DURATION_UNITS_US:
+        raise ValueError(f"'{text}' is not a duration; write a number and a unit (ms, s, min, h, d), for example '5 s'")
+    return timedelta(microseconds=int(match[1]) * _DURATION_UNITS_US[match[2]])
+
+
+def parse_memory_size(text: str) -> MemorySize:
+    """A memory size as Flink writes it: a number and a binary unit (bytes without one).
+
+    Raises:
+        ValueError: when the text is not one.
+
+    >>> parse_memory_size("64 mb")
+    67108864
+    """
+    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _MEMORY_UNITS:
+        raise ValueError(f"'{text}' is not a memory size; write a number and a unit (b, kb, mb, gb), for example '64 mb'")
+    return MemorySize(int(match[1]) * _MEMORY_UNITS[match[2]])
+
+
+def parse_boolean(text: str) -> bool:
+    """`true` or `false` in any case.
+
+    >>> parse_boolean("TRUE")
+    True
+    """
+    word = text.strip().lower()
+    if word not in ("true", "false"):
+        raise ValueError(f"'{text}' is neither 'true' nor 'false'")
+    return word == "true"
+
+
+def parse_value(option: Option, text: str) -> Any:
+    """The typed value of `text` for `option`.
+
+    Raises:
+        OptionError: when the text does not fit the option's kind; it names the option and what would fit.
+    """
+    try:
+        return _parse(option.kind, text)
+    except ValueError as e:
+        raise OptionError(f"option '{option.key}' has a wrong value: {e}", fix=option.doc) from None
+
+
+def _parse(kind: Any, text: str) -> Any:
+    if isinstance(kind, tuple):
+        for word in kind:
+            if word.casefold() == text.strip().casefold():
+                return word
+        raise ValueError(f"'{text}' is not one of {', '.join(kind)}")
+    if kind is bool:
+        return parse_boolean(text)
+    if kind is timedelta:
+        return parse_duration(text)
+    if kind is MemorySize:
+        return parse_memory_size(text)
+    if kind in (int, float):
+        try:
+            return kind(text.strip())
+        except ValueError:
+            raise ValueError(f"'{text}' is not a{'n integer' if kind is int else ' number'}") from None
+    return text
+
+
+def read_options(owner: str, given: Mapping[str, str], declared: Sequence[Option]) -> dict[str, Any]:
+    """Typed values by key: those given, and the defaults of the rest.
+
+    A declared key may hold `#`, which stands for any name (`fields.#.kind`), or end in `.*` (any suffix): such options appear
+    in the result only when given, under their full key.
+
+    Args:
+        owner: Who has the options, for messages: "connector 'filesystem'".
+        given: The texts, as in `WITH (...)`.
+        declared: All options that exist.
+
+    Raises:
+        OptionError: for an unknown key, a missing required one, or a text that does not fit.
+
+    >>> read_options("connector 'x'", {"rows": "5"}, [Option("rows", int, "Rows."), Option("wait", bool, "Wait.", default=True)])
+    {'rows': 5, 'wait': True}
+    """
+    values = {o.key: o.default for o in declared if "#" not in o.key and not o.key.endswith(".*")}
+    for key, text in given.items():
+        option = find_option(key, declared)
+        if option is None:
+            raise unknown_option(owner, key, declared)
+        values[key] = parse_value(option, str(text)) if option.key == key else _parse_pattern(option, key, str(text))
+    missing = [o for o in declared if o.required and o.key not in given]
+    if missing:
+        raise OptionError(
+            f"{owner} needs the option '{missing[0].key}'",
+            exists="given: " + (", ".join(sorted(given)) or "none"),
+            fix=f"add '{missing[0].key}' = '…' to WITH (...): {missing[0].doc}",
+        )
+    return values
+
+
+def _parse_pattern(option: Option, key: str, text: str) -> Any:
+    return parse_value(Option(key, option.kind, option.doc), text)
+
+
+def find_option(key: str, declared: Iterable[Option]) -> Option | None:
+    """The declared option that `key` names, exactly or through a pattern."""
+    for option in declared:
+        if option.key == key or _pattern_matches(option.key, key):
+            return option
+    return None
+
+
+def _pattern_matches(pattern: str, key: str) -> bool:
+    if pattern.endswith(".*"):
+        return key.startswith(pattern[:-1]) and len(key) > len(pattern) - 1
+    if "#" not in pattern:
+        return False
+    head, tail = pattern.split("#")
+    return key.startswith(head) and key.endswith(tail) and len(key) > len(head) + len(tail)
+
+
+def unknown_option(owner: str, key: str, declared: Iterable[Option]) -> OptionError:
+    """The error for a key that `owner` does not have."""
+    known = sorted({o.key for o in declared} - {o.key for o in COMMON_OPTIONS})
+    return OptionError(
+        f"{owner} has no option '{key}'",
+        exists="options: " + ", ".join(known),
+        fix=did_you_mean(key, known) or "remove it or use one of the options above",
+    )
