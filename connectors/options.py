@@ -1,6 +1,7 @@
 """Reads the text options of `WITH (...)` into typed values, as declared by `connectors.base.Option`.
 
-Owns option parsing: Flink's duration and memory-size texts, defaults, required and unknown keys. Imports errors and connectors.base only.
+Owns option parsing: Flink's duration and memory-size texts, defaults, required and unknown keys.
+Imports errors and connectors.base only.
 """
 
 from __future__ import annotations
@@ -147,7 +148,8 @@ def read_options(owner: str, given: Mapping[str, str], declared: Sequence[Option
     Raises:
         OptionError: for an unknown key, a missing required one, or a text that does not fit.
 
-    >>> read_options("connector 'x'", {"rows": "5"}, [Option("rows", int, "Rows."), Option("wait", bool, "Wait.", default=True)])
+    >>> declared = [Option("rows", int, "Rows."), Option("wait", bool, "Wait.", default=True)]
+    >>> read_options("connector 'x'", {"rows": "5"}, declared)
     {'rows': 5, 'wait': True}
     """
     values = {o.key: o.default for o in declared if "#" not in o.key and not o.key.endswith(".*")}

@@ -1,6 +1,7 @@
 """Finds connectors and formats by the names used in `'connector' = '…'` and `'format' = '…'`.
 
-Built-in ones are loaded when first asked for; others come from the entry-point groups `tableapi.connectors` and `tableapi.formats`.
+Built-in ones are loaded when first asked for; others come from the entry-point groups
+`tableapi.connectors` and `tableapi.formats`.
 Imports errors and connectors.base only.
 """
 
