@@ -6,14 +6,14 @@ depend on it, and the test vectors in `tests/stream/test_stable_hash.py` hold it
 Definition, in arithmetic modulo 2^64 (`mix` is the finaliser of SplitMix64):
 
 - A value that is NULL hashes to `NULL`.
-- Integers of any width, BOOLEAN (0 or 1), DATE (days), TIME (nanoseconds), year-month intervals (months): `mix(value)` with the value
+- Integers of any width, BOOLEAN (0 or 1), DATE (days), TIME (nanoseconds), year-month intervals (months): `mix` of the value
   in two's complement. TIMESTAMP, TIMESTAMP_LTZ, day-time intervals: the same, of the value in microseconds, rounded down.
 - FLOAT and DOUBLE: `mix` of the IEEE bits of the DOUBLE, where -0.0 counts as 0.0 and every NaN is 0x7FF8000000000000.
 - STRING (its UTF-8 bytes) and BYTES: cut into words w_0, w_1, … of 8 bytes, little endian, the last one padded with zero bytes:
   `mix(length * LENGTH + sum of mix(w_i ^ ((i + 1) * POSITION)))`.
 - DECIMAL: as the STRING of its plain notation without trailing zeros after the point (`1.50` as `1.5`, `2.00` as `2`).
-- ROW: as its fields in order, combined like the columns of a key. ARRAY (MAP, MULTISET: arrays of rows): as bytes, with the hashes of
-  the elements as the words and their number as the length.
+- ROW: as its fields in order, combined like the columns of a key. ARRAY (MAP, MULTISET: arrays of rows): as bytes, with the
+  hashes of the elements as the words and their number as the length.
 - A key of columns c_1 … c_n: `h_0 = 0`, `h_j = mix(h_(j-1) + GOLDEN + hash(c_j))`; the result is h_n.
 
 Equal values of different widths (INT 1, BIGINT 1) hash alike; so do timestamps of different precision.
