@@ -1,0 +1,279 @@
+"""What a program holds of a job that it has submitted: status, results, metrics, cancellation.
+
+The executing side (a thread for parallelism 1, a coordinator of worker processes otherwise) fills a `JobRecord`;
+`JobHandle` is the user's view of it. Imports the batch type and errors only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tableapi.errors import ExecutionError, JobCancelledError
+from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
+
+CANCEL_GRACE_S = 10.0
+"""How long `cancel` waits for a job to stop by itself."""
+
+
+class JobStatus(Enum):
+    """Where a job is in its life (Flink: JobStatus)."""
+
+    CREATED = "CREATED"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended, one way or another."""
+        return self in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELED)
+
+
+@dataclass
+class VertexMetrics:
+    """What one step of the job has done, over all its workers.
+
+    Args:
+        uid, name: The step, as in the job graph.
+        rows_in, rows_out: Rows taken and handed on.
+        watermark_ms: The lowest event time that any of its workers has reached.
+        busy_s: Seconds spent in the step itself, summed over workers.
+        counters: The operator's own counters (`late_rows`, `keys`, `state_bytes`, …), summed; `*_max_*` are maxima.
+    """
+
+    uid: str
+    name: str
+    rows_in: int = 0
+    rows_out: int = 0
+    watermark_ms: int = MIN_WATERMARK
+    busy_s: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobMetrics:
+    """The job's summary.
+
+    Args:
+        rows_in: Rows read by the sources.
+        rows_out: Rows handed to sinks and to the program.
+        late_rows: Rows that came after their window had closed; `late_max_ms` says how late the latest was.
+        duration_s: Seconds since the start, or until the end.
+        state_bytes: Memory held by operator state.
+        vertices: One entry per step, in the order of the graph.
+    """
+
+    rows_in: int
+    rows_out: int
+    late_rows: int
+    late_max_ms: int
+    duration_s: float
+    state_bytes: int
+    vertices: tuple[VertexMetrics, ...]
+
+
+class JobRecord:
+    """State of one job, shared by the side that runs it and the side that watches it. Methods may be called from any thread.
+
+    Args:
+        job_id: Name of the job, unique in the session.
+        name: What people call it.
+        result_bytes: Room for results that the program has not taken yet.
+    """
+
+    def __init__(self, job_id: str, name: str, result_bytes: int) -> None:
+        self.job_id, self.name, self.result_bytes = job_id, name, result_bytes
+        self.status = JobStatus.CREATED
+        self.error: BaseException | None = None
+        self.error_trace = ""
+        self.cancel_requested = False
+        self.wake: Callable[[], None] = lambda: None
+        self._metrics: Callable[[], list[VertexMetrics]] = list
+        self._sources: frozenset[str] = frozenset()
+        self._outputs: frozenset[str] = frozenset()
+        self._results: deque[tuple[Batch, int]] = deque()
+        self._queued_bytes = 0
+        self._started_s = time.monotonic()
+        self._ended_s: float | None = None
+        self._changed = threading.Condition()
+
+    def start(self) -> None:
+        """The job runs from now on."""
+        with self._changed:
+            self._started_s = time.monotonic()
+            self.status = JobStatus.RUNNING
+            self._changed.notify_all()
+
+    def measure(self, read: Callable[[], list[VertexMetrics]], sources: frozenset[str], outputs: frozenset[str]) -> None:
+        """Says where metrics come from, and the uids of the vertices that count as the job's input and output."""
+        self._metrics, self._sources, self._outputs = read, sources, outputs
+
+    def end(self, status: JobStatus, error: BaseException | None = None, trace: str = "") -> None:
+        """The job has ended; the first call counts."""
+        with self._changed:
+            if self.status.is_terminal:
+                return
+            self.status, self.error, self.error_trace = status, error, trace
+            self._ended_s = time.monotonic()
+            if status is not JobStatus.FINISHED:
+                self._results.clear()
+            self._changed.notify_all()
+
+    def has_room(self) -> bool:
+        """Whether the program has taken enough results that more may be made."""
+        return self._queued_bytes < self.result_bytes
+
+    def put(self, batch: Batch) -> None:
+        """Adds a result; callers look at `has_room` first, and may exceed it by what they have already made."""
+        size = int(batch.frame.estimated_size())
+        with self._changed:
+            if self.cancel_requested:
+                return
+            self._results.append((batch, size))
+            self._queued_bytes += size
+            self._changed.notify_all()
+
+    def take(self) -> Batch | None:
+        """Waits for the next result; None once there are no more. Raises the job's error."""
+        with self._changed:
+            while not self._results:
+                if self.status.is_terminal:
+                    self.raise_error()
+                    return None
+                self._changed.wait()
+            batch, size = self._results.popleft()
+            was_full = not self.has_room()
+            self._queued_bytes -= size
+            if was_full and self.has_room():
+                self.wake()
+            return batch
+
+    def wait(self, timeout_s: float | None) -> JobStatus:
+        """Waits for the end of the job; the status then, or when the time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.status.is_terminal, timeout_s)
+            return self.status
+
+    def request_cancel(self) -> None:
+        """Asks the running side to stop."""
+        with self._changed:
+            self.cancel_requested = True
+            self._results.clear()
+            self._queued_bytes = 0
+        self.wake()
+
+    def raise_error(self) -> None:
+        """Raises what the job ended with, if that was not success."""
+        if self.status is JobStatus.FAILED:
+            assert self.error is not None
+            raise self.error
+        if self.status is JobStatus.CANCELED:
+            raise JobCancelledError(f"job '{self.name}' was cancelled")
+
+    def metrics(self) -> JobMetrics:
+        """The summary as of now."""
+        vertices = self._metrics()
+        late = [v.counters for v in vertices]
+        return JobMetrics(
+            rows_in=sum(v.rows_out for v in vertices if v.uid in self._sources),
+            rows_out=sum(v.rows_in for v in vertices if v.uid in self._outputs),
+            late_rows=sum(c.get("late_rows", 0) for c in late),
+            late_max_ms=max((c.get("late_max_ms", 0) for c in late), default=0),
+            duration_s=(time.monotonic() if self._ended_s is None else self._ended_s) - self._started_s,
+            state_bytes=sum(c.get("state_bytes", 0) for c in late),
+            vertices=tuple(vertices),
+        )
+
+
+class JobHandle:
+    """A submitted job. Made by `LocalExecutor.submit`."""
+
+    def __init__(self, record: JobRecord) -> None:
+        self._record = record
+
+    @property
+    def job_id(self) -> str:
+        """Name of the job, unique in the session."""
+        return self._record.job_id
+
+    @property
+    def name(self) -> str:
+        """What people call the job."""
+        return self._record.name
+
+    def status(self) -> JobStatus:
+        """Where the job is in its life."""
+        return self._record.status
+
+    def error(self) -> BaseException | None:
+        """What the job failed with, or None."""
+        return self._record.error
+
+    def error_trace(self) -> str:
+        """The stack of the failed worker as text, for people who look for a bug of the engine; empty when there is none."""
+        return self._record.error_trace
+
+    def wait(self, timeout_s: float | None = None) -> JobStatus:
+        """Waits until the job has ended, or the time is up. An interrupt (Ctrl-C) meanwhile cancels the job.
+
+        A job that hands rows to the program does not end before `batches` has taken them.
+
+        Args:
+            timeout_s: Seconds; None waits for as long as the job runs.
+
+        Returns:
+            FINISHED, or the status when the time was up.
+
+        Raises:
+            The original exception of a failed job; JobCancelledError for one that was cancelled.
+        """
+        try:
+            status = self._record.wait(timeout_s)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        self._record.raise_error()
+        return status
+
+    def cancel(self, timeout_s: float = CANCEL_GRACE_S) -> JobStatus:
+        """Stops the job and waits until it has stopped. Does nothing to a job that has ended.
+
+        Raises:
+            ExecutionError: The job did not stop in time (a function of the user's that never returns).
+        """
+        self._record.request_cancel()
+        status = self._record.wait(timeout_s)
+        if not status.is_terminal:
+            raise ExecutionError(
+                f"job '{self.name}' did not stop within {timeout_s:g} s",
+                fix="a Python function of the job does not return; end the process",
+            )
+        return status
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows that the job hands to the program, as they come. Take them once.
+
+        A slow consumer slows the job down. Closing the iterator early cancels the job, as does an interrupt (Ctrl-C).
+
+        Raises:
+            The original exception of a failed job; JobCancelledError for one that was cancelled.
+        """
+        try:
+            while (batch := self._record.take()) is not None:
+                yield batch
+        finally:
+            if not self._record.status.is_terminal:
+                self.cancel()
+
+    def metrics(self) -> JobMetrics:
+        """What the job has done so far."""
+        return self._record.metrics()
+
+    def __repr__(self) -> str:
+        return f"JobHandle({self.job_id}, {self.name!r}, {self.status().value})"
