@@ -1,0 +1,1 @@
+"""The members of `Expression`, one file a topic."""
