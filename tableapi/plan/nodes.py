@@ -57,8 +57,6 @@ class Unary(Node):
         return self.input.schema
 
 
-
-
 @dataclass(frozen=True)
 class Scan(Node):
     """Reads a catalog table: its physical and metadata columns. Computed columns and the watermark stand above it.
@@ -120,8 +118,6 @@ class Values(Node):
         return self.row_schema
 
 
-
-
 @dataclass(frozen=True)
 class NamedRex:
     """An expression and the name of the column that it becomes."""
@@ -169,11 +165,7 @@ class WatermarkAssigner(Unary):
 
     @property
     def schema(self) -> RowSchema:
-        return RowSchema(
-            tuple(replace(f, time=TimeKind.ROWTIME) if f.name == self.column else f for f in self.input.schema)
-        )
-
-
+        return RowSchema(tuple(replace(f, time=TimeKind.ROWTIME) if f.name == self.column else f for f in self.input.schema))
 
 
 @dataclass(frozen=True)
@@ -278,8 +270,7 @@ class WindowTable(Unary):
         bound = TimestampType(3, is_nullable=False)
         time_type = time_field.type.not_null()
         return RowSchema(
-            source.fields
-            + (Field(self.start, bound), Field(self.end, bound), Field(self.time, time_type, time_field.time))
+            source.fields + (Field(self.start, bound), Field(self.end, bound), Field(self.time, time_type, time_field.time))
         )
 
 
@@ -391,8 +382,6 @@ class Rank(Unary):
         if self.rank_name is None:
             return source
         return RowSchema(source.fields + (Field(self.rank_name, BigIntType(is_nullable=False)),))
-
-
 
 
 class JoinKind(Enum):
@@ -548,7 +537,9 @@ class SetOp(Node):
             is_nullable = any(f.type.is_nullable for f in column)
             same_time = len({f.time for f in column}) == 1
             fields.append(
-                replace(column[0], type=column[0].type.with_nullability(is_nullable), time=column[0].time if same_time else None)
+                replace(
+                    column[0], type=column[0].type.with_nullability(is_nullable), time=column[0].time if same_time else None
+                )
             )
         return RowSchema(tuple(fields))
 
@@ -592,8 +583,6 @@ class Correlate(Unary):
         return RowSchema(self.input.schema.fields + new)
 
 
-
-
 @dataclass(frozen=True)
 class Sort(Unary):
     """Orders all rows. Expressions to sort by are projected below."""
@@ -629,8 +618,6 @@ class Collect(Unary):
     """Hands the result to the program that asked for it. Takes any changelog."""
 
 
-
-
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything below it, top down."""
     yield node
@@ -644,5 +631,3 @@ def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:
     if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
         node = node.with_inputs(inputs)
     return change(node) or node
-
-
