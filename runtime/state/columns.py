@@ -1,0 +1,197 @@
+"""Typed columns addressed by row id: growable arrays that are read by gather and written by scatter.
+
+Fixed-width types are NumPy arrays (plus a validity array once there is a NULL). Other types (strings, decimals, nested) live
+in a heap of append-only Polars chunks; the column holds each row's position in the heap, compacted when mostly garbage.
+Imports Polars and NumPy only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Ids = npt.NDArray[np.int64]
+
+_MAX_CHUNKS = 12
+_MIN_GARBAGE = 8192
+
+
+def grown(array: npt.NDArray[Any], size: int, fill: Any = 0) -> npt.NDArray[Any]:
+    """The array, or a larger copy that holds at least `size` elements (growth is geometric)."""
+    if len(array) >= size:
+        return array
+    larger = np.full((max(size, 2 * len(array), 16), *array.shape[1:]), fill, dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, copied when it is read-only: the kernels are compiled for writable arrays only."""
+    return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
+
+
+def storage_dtype(dtype: pl.DataType) -> np.dtype[Any] | None:
+    """The NumPy type that values of a Polars type are kept in, None when they go to a heap."""
+    if dtype == pl.Boolean:
+        return np.dtype(np.bool_)
+    if dtype.is_integer() or dtype.is_float():
+        return _NUMPY.get(dtype.base_type())
+    if isinstance(dtype, (pl.Datetime, pl.Duration)) or dtype == pl.Time:
+        return np.dtype(np.int64)
+    if dtype == pl.Date:
+        return np.dtype(np.int32)
+    return None
+
+
+_NUMPY: dict[Any, np.dtype[Any]] = {
+    pl.Int8: np.dtype(np.int8),
+    pl.Int16: np.dtype(np.int16),
+    pl.Int32: np.dtype(np.int32),
+    pl.Int64: np.dtype(np.int64),
+    pl.UInt8: np.dtype(np.uint8),
+    pl.UInt16: np.dtype(np.uint16),
+    pl.UInt32: np.dtype(np.uint32),
+    pl.UInt64: np.dtype(np.uint64),
+    pl.Float32: np.dtype(np.float32),
+    pl.Float64: np.dtype(np.float64),
+}
+
+_ALL_VALID = np.empty(0, dtype=np.bool_)
+
+
+def to_arrays(series: pl.Series) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Values of a fixed-width series and their validity (an empty array when none is NULL)."""
+    if not series.null_count():
+        return _values(series), _ALL_VALID
+    valid = series.is_not_null().to_numpy()
+    zero: Any = False if series.dtype == pl.Boolean else 0
+    return _values(series.to_physical().fill_null(zero)), valid
+
+
+def _values(series: pl.Series) -> npt.NDArray[Any]:
+    return series.to_physical().to_numpy()
+
+
+def from_arrays(name: str, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_], dtype: pl.DataType) -> pl.Series:
+    """A series of a fixed-width type from values and validity (empty: all valid)."""
+    series = pl.Series(name, values)
+    if series.dtype != dtype:
+        series = series.cast(dtype)
+    if len(valid) and not valid.all():
+        series = series.set(pl.Series(~valid), None)
+    return series
+
+
+class FixedColumn:
+    """A column of a fixed-width type."""
+
+    def __init__(self, name: str, dtype: pl.DataType, storage: np.dtype[Any]) -> None:
+        self.name, self.dtype = name, dtype
+        self.values: npt.NDArray[Any] = np.zeros(0, dtype=storage)
+        self.valid: npt.NDArray[np.bool_] | None = None
+
+    def reserve(self, size: int) -> None:
+        """Makes room for row ids below `size`."""
+        self.values = grown(self.values, size)
+        if self.valid is not None:
+            self.valid = grown(self.valid, len(self.values), True)
+
+    def scatter(self, ids: Ids, series: pl.Series) -> None:
+        """Writes the values at `ids`."""
+        values, valid = to_arrays(series)
+        self.values[ids] = values
+        if self.valid is None:
+            if not len(valid):
+                return
+            self.valid = np.ones(len(self.values), dtype=np.bool_)
+        self.valid[ids] = valid if len(valid) else True
+
+    def gather(self, ids: Ids) -> pl.Series:
+        """The values at `ids`."""
+        valid = _ALL_VALID if self.valid is None else self.valid[ids]
+        return from_arrays(self.name, self.values[ids], valid, self.dtype)
+
+    def free(self, ids: Ids) -> None:
+        """The values at `ids` are no longer needed."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        return self.values.nbytes + (0 if self.valid is None else self.valid.nbytes)
+
+
+class HeapColumn:
+    """A column of any other type: positions into append-only chunks."""
+
+    def __init__(self, name: str, dtype: pl.DataType) -> None:
+        self.name, self.dtype = name, dtype
+        self.positions: Ids = np.full(0, -1, dtype=np.int64)
+        self._chunks: list[pl.Series] = []
+        self._joined: pl.Series | None = None
+        self._length = 0
+        self._garbage = 0
+
+    def reserve(self, size: int) -> None:
+        """Makes room for row ids below `size`."""
+        self.positions = grown(self.positions, size, -1)
+
+    def scatter(self, ids: Ids, series: pl.Series) -> None:
+        """Writes the values at `ids` (distinct)."""
+        self._garbage += int(np.count_nonzero(self.positions[ids] >= 0))
+        self._append(series)
+        self.positions[ids] = np.arange(self._length - len(series), self._length)
+        self._compact_if_worthwhile()
+
+    def _append(self, series: pl.Series) -> None:
+        if not len(series):
+            return
+        self._chunks.append(series.rename(self.name).rechunk())
+        self._length += len(series)
+        self._joined = None
+        while len(self._chunks) > _MAX_CHUNKS or (len(self._chunks) > 1 and len(self._chunks[-1]) >= len(self._chunks[-2])):
+            last = self._chunks.pop()
+            self._chunks[-1] = pl.concat([self._chunks[-1], last], rechunk=True)
+
+    def gather(self, ids: Ids) -> pl.Series:
+        """The values at `ids`."""
+        if not len(ids):
+            return pl.Series(self.name, [], dtype=self.dtype)
+        if self._joined is None:
+            self._joined = pl.concat(self._chunks, rechunk=False)
+        return self._joined.gather(self.positions[ids])
+
+    def free(self, ids: Ids) -> None:
+        """The values at `ids` are no longer needed."""
+        self._garbage += int(np.count_nonzero(self.positions[ids] >= 0))
+        self.positions[ids] = -1
+        self._compact_if_worthwhile()
+
+    def _compact_if_worthwhile(self) -> None:
+        if self._garbage < _MIN_GARBAGE or self._garbage * 2 < self._length:
+            return
+        live = np.flatnonzero(self.positions >= 0)
+        kept = self.gather(live)
+        self._chunks, self._joined = ([_owned(kept)] if len(live) else []), None
+        self._length, self._garbage = len(live), 0
+        self.positions[live] = np.arange(len(live))
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        return self.positions.nbytes + int(sum(chunk.estimated_size() for chunk in self._chunks))
+
+
+def _owned(series: pl.Series) -> pl.Series:
+    """A copy that shares no buffers with the old chunks, so that those can be released."""
+    if series.dtype in (pl.String, pl.Binary):
+        return pl.concat([series, series.clear()], rechunk=True).shrink_to_fit()
+    return series.rechunk()
+
+
+def make_column(name: str, dtype: pl.DataType) -> FixedColumn | HeapColumn:
+    """The column class that fits the type."""
+    storage = storage_dtype(dtype)
+    return HeapColumn(name, dtype) if storage is None else FixedColumn(name, dtype, storage)

@@ -1,0 +1,182 @@
+"""RowStore: rows of any types addressed by row id, with ids of removed rows used again; and chains of rows per owner.
+
+Imports Polars, NumPy and the sibling column classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tableapi.runtime.state.columns import Ids, grown, make_column
+
+NONE = np.empty(0, dtype=np.int64)
+"""No ids."""
+
+
+class RowStore:
+    """A table whose rows have stable int64 ids.
+
+    Cost of every method is proportional to the rows that it is given. Removed ids are handed out again.
+
+    >>> store = RowStore({"a": pl.Int64(), "s": pl.String()})
+    >>> ids = store.append(pl.DataFrame({"a": [1, 2], "s": ["x", None]}))
+    >>> store.remove(ids[:1]); store.append(pl.DataFrame({"a": [3], "s": ["z"]})).tolist()
+    [0]
+    >>> store.gather(np.array([1, 0])).rows()
+    [(2, None), (3, 'z')]
+    """
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self._columns = {name: make_column(name, dtype) for name, dtype in schema.items()}
+        self.ids = IdAllocator()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._columns)
+
+    @property
+    def count(self) -> int:
+        """Number of live rows."""
+        return self.ids.count
+
+    @property
+    def bound(self) -> int:
+        """One more than the largest id in use so far: the length that arrays indexed by row id need."""
+        return self.ids.bound
+
+    def append(self, frame: pl.DataFrame) -> Ids:
+        """Stores rows and returns their ids."""
+        ids = self.ids.take(frame.height)
+        self.write(ids, frame)
+        return ids
+
+    def write(self, ids: Ids, frame: pl.DataFrame) -> None:
+        """Replaces whole rows at `ids` (distinct)."""
+        for name, column in self._columns.items():
+            column.reserve(self.ids.bound)
+            column.scatter(ids, frame[name])
+
+    def gather(self, ids: Ids) -> pl.DataFrame:
+        """The rows at `ids`, in that order."""
+        if not self._columns:
+            return pl.DataFrame(height=len(ids))
+        return pl.DataFrame([column.gather(ids) for column in self._columns.values()])
+
+    def gather_column(self, name: str, ids: Ids) -> pl.Series:
+        """One column of the rows at `ids`."""
+        return self._columns[name].gather(ids)
+
+    def remove(self, ids: Ids) -> None:
+        """Forgets rows (each id once)."""
+        for column in self._columns.values():
+            column.free(ids)
+        self.ids.give_back(ids)
+
+    def live_ids(self) -> Ids:
+        """Ids of all live rows, ascending."""
+        return self.ids.live()
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held by the columns."""
+        return sum(column.size_bytes for column in self._columns.values())
+
+
+class IdAllocator:
+    """Hands out small integers; returned ones first."""
+
+    def __init__(self) -> None:
+        self._free: Ids = np.empty(0, dtype=np.int64)
+        self._free_count = 0
+        self.bound = 0
+
+    @property
+    def count(self) -> int:
+        """Number of ids in use."""
+        return self.bound - self._free_count
+
+    def take(self, n: int) -> Ids:
+        """`n` ids that were not in use."""
+        reused = min(n, self._free_count)
+        ids = np.arange(self.bound - reused, self.bound - reused + n, dtype=np.int64)
+        ids[:reused] = self._free[self._free_count - reused : self._free_count][::-1]
+        self._free_count -= reused
+        self.bound += n - reused
+        return ids
+
+    def give_back(self, ids: Ids) -> None:
+        """The ids are no longer in use."""
+        self._free = grown(self._free, self._free_count + len(ids))
+        self._free[self._free_count : self._free_count + len(ids)] = ids
+        self._free_count += len(ids)
+
+    def live(self) -> Ids:
+        """All ids in use, ascending."""
+        in_use = np.ones(self.bound, dtype=np.bool_)
+        in_use[self._free[: self._free_count]] = False
+        return np.flatnonzero(in_use)
+
+
+class Chains:
+    """Doubly linked lists of row ids, one per owner slot: the rows of a join key, the values of a group.
+
+    Appending and removing cost O(1) a row; collecting costs O(rows collected).
+    """
+
+    def __init__(self) -> None:
+        self._heads: Ids = np.full(0, -1, dtype=np.int64)
+        self._tails: Ids = np.full(0, -1, dtype=np.int64)
+        self._following: Ids = np.full(0, -1, dtype=np.int64)
+        self._previous: Ids = np.full(0, -1, dtype=np.int64)
+
+    def append(self, ids: Ids, owners: Ids) -> None:
+        """Adds each row at the end of its owner's chain, in order."""
+        from tableapi.runtime.state import kernels
+
+        if not len(ids):
+            return
+        self._reserve(int(owners.max()) + 1, int(ids.max()) + 1)
+        kernels.chain_append(ids, owners, self._heads, self._tails, self._following, self._previous)
+
+    def remove(self, ids: Ids, owners: Ids) -> None:
+        """Takes each row out of its owner's chain."""
+        from tableapi.runtime.state import kernels
+
+        if len(ids):
+            kernels.chain_remove(ids, owners, self._heads, self._tails, self._following, self._previous)
+
+    def collect(self, owners: Ids) -> tuple[Ids, Ids]:
+        """All rows of the chains of `owners` (-1: no chain): row ids, and for each its position in `owners`."""
+        from tableapi.runtime.state import kernels
+
+        if not len(owners):
+            return NONE, NONE
+        self._reserve(int(owners.max()) + 1, 0)
+        lengths = kernels.chain_lengths(owners, self._heads, self._following)
+        ids, positions = kernels.chain_collect(owners, self._heads, self._following, int(lengths.sum()))
+        return ids, positions
+
+    def is_empty(self, owners: Ids) -> npt.NDArray[np.bool_]:
+        """Whether each owner's chain has no rows."""
+        self._reserve(int(owners.max(initial=-1)) + 1, 0)
+        empty: npt.NDArray[np.bool_] = self._heads[owners] < 0
+        return empty
+
+    def first(self, owners: Ids) -> Ids:
+        """The first row of each owner's chain, -1 when empty."""
+        self._reserve(int(owners.max(initial=-1)) + 1, 0)
+        return self._heads[owners]
+
+    def last(self, owners: Ids) -> Ids:
+        """The last row of each owner's chain, -1 when empty."""
+        self._reserve(int(owners.max(initial=-1)) + 1, 0)
+        return self._tails[owners]
+
+    def _reserve(self, owners: int, ids: int) -> None:
+        self._heads, self._tails = grown(self._heads, owners, -1), grown(self._tails, owners, -1)
+        self._following, self._previous = grown(self._following, ids, -1), grown(self._previous, ids, -1)
