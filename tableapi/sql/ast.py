@@ -46,6 +46,13 @@ class WindowDefinition:
 
 
 @dataclass(frozen=True)
+class FieldStar(Unresolved):
+    """`x.*`: the columns of a table alias, or the fields of a row."""
+
+    arg: Unresolved
+
+
+@dataclass(frozen=True)
 class Descriptor(Unresolved):
     """`DESCRIPTOR(a, b)`."""
 
