@@ -1,0 +1,85 @@
+"""The optimiser: an ordered tuple of rules, applied to a fixed point, and two whole-plan passes.
+
+A rule is a plain function `node -> node | None`, one idea each, in a file named after its topic. Nothing here knows connectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tableapi.plan import nodes as n
+from tableapi.plan.rules.filters import (
+    filter_into_join,
+    filter_through_aggregate,
+    filter_through_project,
+    filter_through_union,
+    merge_filters,
+    remove_true_filter,
+)
+from tableapi.plan.rules.joins import interval_join, one_sided_conditions, window_join
+from tableapi.plan.rules.projects import merge_projects, remove_identity_project
+from tableapi.plan.rules.prune import prune_columns
+from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
+from tableapi.plan.rules.subquery import exists_or_in_filter, scalar_subquery
+from tableapi.plan.rules.windows import window_aggregate
+
+Rule = Callable[[n.Node], n.Node | None]
+
+SUBQUERIES: tuple[Rule, ...] = (exists_or_in_filter, scalar_subquery)
+
+LOGICAL: tuple[Rule, ...] = (
+    remove_true_filter,
+    merge_filters,
+    merge_projects,
+    remove_identity_project,
+    filter_through_project,
+    filter_through_union,
+    filter_through_aggregate,
+    filter_into_join,
+    one_sided_conditions,
+    limit_of_sort_through_project,
+    rank_from_over,
+)
+
+STREAMING: tuple[Rule, ...] = (interval_join, window_join)
+
+WINDOWS: tuple[Rule, ...] = (window_aggregate,)
+
+CLEANUP: tuple[Rule, ...] = (empty_rank_name, merge_projects, remove_identity_project)
+
+MAX_ROUNDS = 25
+"""Rules must settle long before this; a pair of rules that undo each other is a bug and is reported as one."""
+
+Check = Callable[[n.Node, Rule], None]
+
+
+def optimize(plan: n.Node, *, is_streaming: bool, check: Check | None = None) -> n.Node:
+    """The plan that is run.
+
+    Args:
+        plan: A plan as the builder made it.
+        is_streaming: Whether stream-only operators (interval join, window join) may be used.
+        check: Called after every change with the whole new plan and the rule (tests validate the plan there).
+    """
+    plan = apply_rules(plan, SUBQUERIES, check)
+    plan = apply_rules(plan, LOGICAL, check)
+    plan = apply_rules(plan, WINDOWS, check)
+    if is_streaming:
+        plan = apply_rules(plan, STREAMING, check)
+    plan = prune_columns(plan)
+    return apply_rules(plan, CLEANUP, check)
+
+
+def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = None) -> n.Node:
+    """Applies rules bottom up until none changes anything."""
+    for _ in range(MAX_ROUNDS):
+        before = plan
+        for rule in rules:
+            changed = n.transform(plan, rule)
+            if changed is not plan:
+                plan = changed
+                if check is not None:
+                    check(plan, rule)
+        if plan is before:
+            return plan
+    raise AssertionError(f"the rules {[r.__name__ for r in rules]} do not settle")

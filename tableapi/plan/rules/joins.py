@@ -1,0 +1,159 @@
+"""Rules that recognise special joins, and move one-sided join conditions down."""
+
+from __future__ import annotations
+
+from tableapi.plan import nodes as n
+from tableapi.plan.rex import Call, Literal, Ref, Rex, columns, conjuncts
+from tableapi.plan.rules.filters import conjunction, is_movable, with_filter
+from tableapi.plan.traits import INSERT_ONLY, changelog, window_of
+from tableapi.tablespec import RowSchema, TimeKind
+from tableapi.types import DayTimeIntervalType
+
+
+def one_sided_conditions(node: n.Node) -> n.Node | None:
+    """Join(a, b, p(a) AND q) → Join(Filter(a, p), b, q) where the join kind allows it."""
+    if not isinstance(node, n.Join) or node.condition is None:
+        return None
+    left_names, right_names = set(node.left.schema.names), set(node.right.schema.names)
+    left_ok = node.kind in (n.JoinKind.INNER, n.JoinKind.RIGHT, n.JoinKind.SEMI)
+    right_ok = node.kind in (n.JoinKind.INNER, n.JoinKind.LEFT, n.JoinKind.SEMI, n.JoinKind.ANTI)
+    left, right, rest = [], [], []
+    for part in conjuncts(node.condition):
+        used = columns(part)
+        if used and used <= left_names and left_ok and is_movable(part):
+            left.append(part)
+        elif used and used <= right_names and right_ok and is_movable(part):
+            right.append(part)
+        else:
+            rest.append(part)
+    if not (left or right):
+        return None
+    return n.Join(with_filter(node.left, left), with_filter(node.right, right), node.kind, conjunction(rest))
+
+
+def interval_join(node: n.Node) -> n.Node | None:
+    """Join with both-sided bounds on the difference of two time attributes → IntervalJoin."""
+    if not isinstance(node, n.Join) or node.condition is None or node.kind in (n.JoinKind.SEMI, n.JoinKind.ANTI):
+        return None
+    if changelog(node.left) != INSERT_ONLY or changelog(node.right) != INSERT_ONLY:
+        return None
+    bounds = _Bounds(node.left.schema, node.right.schema)
+    rest = [part for part in conjuncts(node.condition) if not bounds.take(part)]
+    if bounds.lower is None or bounds.upper is None or bounds.pair is None:
+        return None
+    left_time, right_time = bounds.pair
+    is_event_time = node.left.schema[left_time].time is TimeKind.ROWTIME
+    return n.IntervalJoin(
+        node.left, node.right, node.kind, conjunction(rest), left_time, right_time, bounds.lower, bounds.upper, is_event_time
+    )
+
+
+class _Bounds:
+    """Collects lower <= left.time - right.time <= upper from comparisons of the two time attributes."""
+
+    def __init__(self, left: RowSchema, right: RowSchema) -> None:
+        self.left, self.right = left, right
+        self.pair: tuple[str, str] | None = None
+        self.lower: int | None = None
+        self.upper: int | None = None
+
+    def take(self, part: Rex) -> bool:
+        """Uses a conjunct up when it is a bound."""
+        if not isinstance(part, Call):
+            return False
+        if part.function == "BETWEEN" and len(part.args) == 3:
+            value, low, high = part.args
+            low_ok = self._parse("GREATER_OR_EQUAL", value, low)
+            high_ok = self._parse("LESS_OR_EQUAL", value, high)
+            if low_ok and high_ok:
+                self._apply(low_ok)
+                self._apply(high_ok)
+                return True
+            return False
+        parsed = self._parse(part.function, *part.args) if len(part.args) == 2 else None
+        if parsed is None:
+            return False
+        self._apply(parsed)
+        return True
+
+    def _parse(self, function: str, a: Rex, b: Rex) -> tuple[tuple[str, str], str, int] | None:
+        """(pair, which bound, milliseconds) of `a function b` written as left - right ⋚ constant."""
+        if function not in ("LESS", "LESS_OR_EQUAL", "GREATER", "GREATER_OR_EQUAL", "EQUALS"):
+            return None
+        first, second = _time_term(a), _time_term(b)
+        if first is None or second is None:
+            return None
+        (name_a, off_a), (name_b, off_b) = first, second
+        less = function.startswith("LESS")
+        strict = 1 if function in ("LESS", "GREATER") else 0
+        if self._is_time(self.left, name_a) and self._is_time(self.right, name_b):
+            pair, constant = (name_a, name_b), off_b - off_a
+        elif self._is_time(self.right, name_a) and self._is_time(self.left, name_b):
+            pair, constant, less = (name_b, name_a), off_a - off_b, not less
+        else:
+            return None
+        if self.pair is not None and self.pair != pair:
+            return None
+        if self.left[pair[0]].time is not self.right[pair[1]].time:
+            return None
+        if function == "EQUALS":
+            return pair, "both", constant
+        return (pair, "upper", constant - strict) if less else (pair, "lower", constant + strict)
+
+    @staticmethod
+    def _is_time(schema: RowSchema, name: str) -> bool:
+        return name in schema and schema[name].time is not None
+
+    def _apply(self, parsed: tuple[tuple[str, str], str, int]) -> None:
+        self.pair, which, value = parsed
+        if which in ("upper", "both"):
+            self.upper = value if self.upper is None else min(self.upper, value)
+        if which in ("lower", "both"):
+            self.lower = value if self.lower is None else max(self.lower, value)
+
+
+def _time_term(rex: Rex) -> tuple[str, int] | None:
+    """(column, milliseconds) of `column ± intervals`."""
+    if isinstance(rex, Ref):
+        return rex.name, 0
+    if isinstance(rex, Call) and rex.function in ("PLUS", "MINUS") and len(rex.args) == 2:
+        base, offset = rex.args
+        if isinstance(base, Literal) and rex.function == "PLUS":
+            base, offset = offset, base
+        term = _time_term(base)
+        if term and isinstance(offset, Literal) and isinstance(offset.type, DayTimeIntervalType) and offset.value is not None:
+            ms = round(offset.value.total_seconds() * 1000)
+            return term[0], term[1] + (ms if rex.function == "PLUS" else -ms)
+    return None
+
+
+def window_join(node: n.Node) -> n.Node | None:
+    """Join of two windowed inputs on the same window's start and end → WindowJoin."""
+    if not isinstance(node, n.Join) or node.condition is None:
+        return None
+    left, right = window_of(node.left), window_of(node.right)
+    if left is None or right is None or not left.window.is_event_time:
+        return None
+    if changelog(node.left) != INSERT_ONLY or changelog(node.right) != INSERT_ONLY:
+        return None
+    same = (left.window.kind, left.window.size_ms, left.window.step_ms, left.window.offset_ms) == (
+        right.window.kind,
+        right.window.size_ms,
+        right.window.step_ms,
+        right.window.offset_ms,
+    )
+    if not same or left.window.gap_ms or right.window.gap_ms:
+        return None
+    wanted = [{left.start, right.start}, {left.end, right.end}]
+    rest, found = [], 0
+    for part in conjuncts(node.condition):
+        names = (
+            {a.name for a in part.args if isinstance(a, Ref)} if isinstance(part, Call) and part.function == "EQUALS" else set()
+        )
+        if names in wanted:
+            found += 1
+        else:
+            rest.append(part)
+    if found < 2:
+        return None
+    return n.WindowJoin(node.left, node.right, node.kind, conjunction(rest), (left.start, left.end), (right.start, right.end))

@@ -1,0 +1,345 @@
+"""Rules that turn sub-queries inside conditions and select lists into joins (decorrelation)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tableapi.errors import UnsupportedError
+from tableapi.functions import registry
+from tableapi.plan import nodes as n
+from tableapi.plan.rex import (
+    AggCall,
+    Call,
+    Literal,
+    OuterRef,
+    Ref,
+    Rex,
+    SubqueryRex,
+    conjuncts,
+    substitute,
+    transform,
+    walk,
+)
+from tableapi.plan.rules.filters import conjunction, with_filter
+from tableapi.plan.scope import unique
+from tableapi.plan.typing import implicit_cast
+from tableapi.types import BigIntType, BooleanType
+
+
+def exists_or_in_filter(node: n.Node) -> n.Node | None:
+    """Filter(EXISTS(q) | x IN (q)) → SEMI join; negated → ANTI join."""
+    if not isinstance(node, n.Filter):
+        return None
+    parts = conjuncts(node.condition)
+    for index, part in enumerate(parts):
+        subquery, negated = _strip_not(part)
+        if not isinstance(subquery, SubqueryRex) or subquery.kind not in ("exists", "in"):
+            continue
+        rest = parts[:index] + parts[index + 1 :]
+        plan = with_filter(node.input, rest)
+        return _semi_join(plan, subquery, negated != subquery.negated)
+    return None
+
+
+def _strip_not(rex: Rex) -> tuple[Rex, bool]:
+    if isinstance(rex, Call) and rex.function == "NOT" and isinstance(rex.args[0], SubqueryRex):
+        return rex.args[0], True
+    return rex, False
+
+
+def _semi_join(left: n.Node, subquery: SubqueryRex, negated: bool) -> n.Node:
+    inner = _pull_up(subquery.plan, left)
+    right, renames = _disjoint(inner.node, left)
+    parts = [_rename(p, renames) for p in inner.conditions]
+    if subquery.kind == "in":
+        originals = subquery.plan.schema.fields
+        columns_ = [Ref(right.schema[renames[inner.outputs[f.name]]].type, renames[inner.outputs[f.name]]) for f in originals]
+        for arg, column in zip(subquery.args, columns_, strict=True):
+            equal = _equals(arg, column)
+            parts.append(_or_unknown(equal, arg, column) if negated else equal)
+    kind = n.JoinKind.ANTI if negated else n.JoinKind.SEMI
+    return n.Join(left, right, kind, conjunction(parts))
+
+
+def _or_unknown(equal: Rex, arg: Rex, column: Rex) -> Rex:
+    """`x NOT IN (q)` drops a row also when the comparison is UNKNOWN: NULL on either side counts as a match of the anti join."""
+    result = equal
+    for side in (arg, column):
+        if side.type.is_nullable:
+            is_null = Call(BooleanType(is_nullable=False), "IS_NULL", (side,))
+            result = Call(BooleanType(), "OR", (result, is_null))
+    return result
+
+
+def _equals(left: Rex, right: Rex) -> Rex:
+    function = registry.lookup("EQUALS")
+    resolved = function.signature((left, right))
+    args = tuple(implicit_cast(a, t) for a, t in zip((left, right), resolved.arg_types, strict=True))
+    return Call(resolved.result, "EQUALS", args)
+
+
+class _Pulled:
+    """A sub-query without references to the outer query, and the conditions that held them."""
+
+    def __init__(self, node: n.Node, conditions: list[Rex], outputs: dict[str, str]) -> None:
+        self.node, self.conditions, self.outputs = node, conditions, outputs
+
+
+def _is_correlated(node: n.Node) -> bool:
+    return any(isinstance(r, OuterRef) for part in n.walk(node) for rex in _expressions(part) for r in walk(rex))
+
+
+def _expressions(node: n.Node) -> list[Rex]:
+    match node:
+        case n.Project(columns=columns):
+            return [c.rex for c in columns]
+        case n.Filter(condition=condition):
+            return [condition]
+        case n.Join(condition=condition) | n.TemporalJoin(condition=condition) if condition is not None:
+            return [condition]
+        case n.Unnest(collection=collection):
+            return [collection]
+        case n.Correlate(args=args):
+            return list(args)
+        case n.Values(rows=rows):
+            return [r for row in rows for r in row]
+        case _:
+            return []
+
+
+def _pull_up(plan: n.Node, outer: n.Node) -> _Pulled:
+    """Moves the conjuncts that refer to the outer query out of the sub-query, keeping the columns that they read."""
+    identity = {name: name for name in plan.schema.names}
+    if not _is_correlated(plan):
+        return _Pulled(plan, [], identity)
+    node, conditions = _pull(plan)
+    return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
+
+
+def _outer_to_ref(rex: Rex) -> Rex:
+    def change(part: Rex) -> Rex | None:
+        if isinstance(part, OuterRef):
+            return Ref(part.type, _OUTER + part.name) if part.depth == 1 else replace(part, depth=part.depth - 1)
+        return None
+
+    return transform(rex, change)
+
+
+_OUTER = "\0outer."
+"""Marks a column of the outer query while inner columns are being renamed."""
+
+
+def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
+    """(node without outer references, the conditions taken out); output columns of the node stay and may get company."""
+    if not _is_correlated(node):
+        return node, []
+    match node:
+        case n.Filter(input=source, condition=condition):
+            below, taken = _pull(source)
+            inner, outer = [], []
+            for part in conjuncts(condition):
+                (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
+            return with_filter(below, inner), taken + outer
+        case n.Project(input=source, columns=columns):
+            below, taken = _pull(source)
+            return _pull_project(below, columns, taken)
+        case n.Aggregate():
+            return _pull_aggregate(node)
+        case n.Limit() | n.Sort():
+            below, taken = _pull(node.input)
+            if isinstance(node, n.Limit):
+                raise UnsupportedError(
+                    "LIMIT in a correlated sub-query is not supported yet", fix="rank the rows with ROW_NUMBER()"
+                )
+            return below, taken
+        case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition):
+            left, taken_left = _pull(left)
+            right, taken_right = _pull(right)
+            inner, outer = [], []
+            for part in conjuncts(condition) if condition is not None else []:
+                (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
+            return n.Join(left, right, n.JoinKind.INNER, conjunction(inner)), taken_left + taken_right + outer
+        case _:
+            raise UnsupportedError(
+                f"a correlated sub-query through {type(node).__name__} is not supported yet",
+                fix="write it as a join",
+            )
+
+
+def _pull_project(below: n.Node, columns: tuple[n.NamedRex, ...], taken: list[Rex]) -> tuple[n.Node, list[Rex]]:
+    items = list(columns)
+    if any(isinstance(r, OuterRef) for c in items for r in walk(c.rex)):
+        items = [c for c in items if not any(isinstance(r, OuterRef) for r in walk(c.rex))]
+    renames: dict[str, Rex] = {}
+    for name in _inner_columns(taken):
+        passed = next((c.name for c in items if isinstance(c.rex, Ref) and c.rex.name == name), None)
+        if passed is None:
+            passed = unique(name, [c.name for c in columns] + [c.name for c in items])
+            items.append(n.NamedRex(passed, Ref(below.schema[name].type, name)))
+        renames[name] = Ref(below.schema[name].type, passed)
+    return n.Project(below, tuple(items)), [substitute(t, renames) for t in taken]
+
+
+def _inner_columns(conditions: list[Rex]) -> list[str]:
+    names: list[str] = []
+    for condition in conditions:
+        names.extend(r.name for r in walk(condition) if isinstance(r, Ref) and r.name not in names)
+    return names
+
+
+def _pull_aggregate(node: n.Aggregate) -> tuple[n.Node, list[Rex]]:
+    """Groups also by the columns that are compared with the outer query; only equalities can be taken out of a group."""
+    below, taken = _pull(node.input)
+    for condition in taken:
+        if not (isinstance(condition, Call) and condition.function == "EQUALS"):
+            raise UnsupportedError(
+                f"a correlated aggregate needs equalities with the outer query, not {condition}", fix="write it as a join"
+            )
+    keys = [k for k in _inner_columns(taken) if k not in node.keys]
+    return replace(node, input=below, keys=(*node.keys, *keys)), taken
+
+
+def _rename(rex: Rex, renames: dict[str, str]) -> Rex:
+    def change(part: Rex) -> Rex | None:
+        if isinstance(part, Ref):
+            if part.name.startswith(_OUTER):
+                return replace(part, name=part.name.removeprefix(_OUTER))
+            return replace(part, name=renames[part.name])
+        return None
+
+    return transform(rex, change)
+
+
+def _disjoint(right: n.Node, left: n.Node) -> tuple[n.Node, dict[str, str]]:
+    """`right` with column names that `left` does not have."""
+    taken = set(left.schema.names)
+    renames: dict[str, str] = {}
+    for name in right.schema.names:
+        renames[name] = unique(name, taken)
+        taken.add(renames[name])
+    if all(new == old for old, new in renames.items()):
+        return right, renames
+    items = tuple(n.NamedRex(new, Ref(right.schema[old].type, old)) for old, new in renames.items())
+    return n.Project(right, items), renames
+
+
+def scalar_subquery(node: n.Node) -> n.Node | None:
+    """Filter or Project that uses a sub-query as a value → LEFT join with it; EXISTS and IN as values → a flag of a LEFT join."""
+    if not isinstance(node, n.Filter | n.Project):
+        return None
+    rexes = [node.condition] if isinstance(node, n.Filter) else [c.rex for c in node.columns]
+    found = next((r for rex in rexes for r in walk(rex) if isinstance(r, SubqueryRex)), None)
+    if found is None:
+        return None
+    joined, value = _attach(node.input, found)
+    if isinstance(node, n.Filter):
+        kept = tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.input.schema)
+        return n.Project(n.Filter(joined, _replace(node.condition, found, value)), kept)
+    return n.Project(joined, tuple(n.NamedRex(c.name, _replace(c.rex, found, value)) for c in node.columns))
+
+
+def _replace(rex: Rex, old: Rex, new: Rex) -> Rex:
+    return transform(rex, lambda r: new if r == old else None)
+
+
+def _attach(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
+    """`left` joined with the sub-query, and the expression of its value."""
+    if subquery.kind == "scalar":
+        return _attach_scalar(left, subquery)
+    return _attach_flag(left, subquery)
+
+
+def _attach_scalar(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
+    output = subquery.plan.schema.fields[0]
+    plan = subquery.plan
+    if not _gives_one_row(plan):
+        plan = _single_value(plan)
+    inner = _pull_up(plan, left)
+    counts = _count_columns(plan)
+    right, renames = _disjoint(inner.node, left)
+    parts = [_rename(p, renames) for p in inner.conditions]
+    name = renames[plan.schema.fields[0].name]
+    value: Rex = Ref(output.type.nullable(), name)
+    if parts and output.name in counts:
+        value = Call(output.type, "COALESCE", (value, Literal(output.type, 0)))
+    return n.Join(left, right, n.JoinKind.LEFT, conjunction(parts)), value
+
+
+def _gives_one_row(node: n.Node) -> bool:
+    """Whether a query cannot give more than one row (per value of the outer columns that it compares with)."""
+    while isinstance(node, n.Project | n.Filter | n.Sort):
+        node = node.input
+    if isinstance(node, n.Limit) and node.fetch is not None:
+        return node.fetch <= 1
+    return (isinstance(node, n.Aggregate) and not node.keys) or (isinstance(node, n.Values) and len(node.rows) == 1)
+
+
+def _single_value(plan: n.Node) -> n.Node:
+    """The query as an aggregate that fails on a second row (SINGLE_VALUE)."""
+    column = plan.schema.fields[0]
+    call = AggCall("SINGLE_VALUE", (Ref(column.type, column.name),), column.type.nullable())
+    return n.Aggregate(plan, (), (n.NamedAgg(column.name, call),))
+
+
+def _count_columns(plan: n.Node) -> set[str]:
+    """Output columns that are plain COUNTs: over no rows they are 0, not NULL."""
+    if isinstance(plan, n.Aggregate):
+        return {a.name for a in plan.aggregates if a.call.function in ("COUNT", "SUM0")}
+    if isinstance(plan, n.Project):
+        below = _count_columns(plan.input)
+        return {c.name for c in plan.columns if isinstance(c.rex, Ref) and c.rex.name in below}
+    return set()
+
+
+def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
+    """EXISTS or IN as a value: the number of partners (and of NULLs) per outer row, joined to it."""
+    inner = _pull_up(subquery.plan, left)
+    if any(not (isinstance(c, Call) and c.function == "EQUALS") for c in inner.conditions):
+        raise UnsupportedError("EXISTS or IN as a value needs equalities with the outer query", fix="use it in WHERE")
+    right, renames = _disjoint(inner.node, left)
+    parts = [_rename(p, renames) for p in inner.conditions]
+    if subquery.kind == "in":
+        for arg, field in zip(subquery.args, subquery.plan.schema, strict=True):
+            column = renames[inner.outputs[field.name]]
+            parts.append(_equals(arg, Ref(right.schema[column].type, column)))
+    keys = tuple(dict.fromkeys(r.name for p in parts for r in walk(p) if isinstance(r, Ref) and r.name in right.schema))
+    count = unique("$matches", [*left.schema.names, *right.schema.names])
+    counted = n.Aggregate(right, keys, (n.NamedAgg(count, AggCall("COUNT", (), BigIntType(is_nullable=False))),))
+    joined = n.Join(left, counted, n.JoinKind.LEFT, conjunction(parts))
+    zero = Literal(BigIntType(is_nullable=False), 0)
+    present = Call(BigIntType(is_nullable=False), "COALESCE", (Ref(BigIntType(), count), zero))
+    value: Rex = Call(BooleanType(is_nullable=False), "GREATER", (present, zero))
+    if subquery.kind == "in":
+        if any(a.type.is_nullable for a in (*subquery.args, *subquery.plan.schema.fields)):
+            value, joined = _three_valued(value, joined, subquery, left)
+    if subquery.negated:
+        value = Call(value.type, "NOT", (value,))
+    return joined, value
+
+
+def _three_valued(value: Rex, joined: n.Node, subquery: SubqueryRex, left: n.Node) -> tuple[Rex, n.Node]:
+    """`x IN (q)` is UNKNOWN, not FALSE, when x is NULL and q is not empty, or when q holds a NULL."""
+    if _is_correlated(subquery.plan):
+        raise UnsupportedError(
+            "IN with nullable columns and a correlated sub-query as a value is not supported yet", fix="use EXISTS"
+        )
+    columns_ = subquery.plan.schema.names
+    total = unique("$rows", joined.schema.names)
+    nulls = unique("$nulls", [*joined.schema.names, total])
+    big = BigIntType(is_nullable=False)
+    calls = (
+        n.NamedAgg(total, AggCall("COUNT", (), big)),
+        n.NamedAgg(nulls, AggCall("COUNT", (Ref(subquery.plan.schema.fields[0].type, columns_[0]),), big)),
+    )
+    sizes = n.Aggregate(subquery.plan, (), calls)
+    joined = n.Join(joined, sizes, n.JoinKind.LEFT)
+    has_rows = Call(BooleanType(), "GREATER", (Ref(BigIntType(), total), Literal(big, 0)))
+    has_null = Call(BooleanType(), "LESS", (Ref(BigIntType(), nulls), Ref(BigIntType(), total)))
+    arg_null = Call(BooleanType(is_nullable=False), "IS_NULL", (subquery.args[0],))
+    unknown = Call(BooleanType(), "OR", (has_null, Call(BooleanType(), "AND", (arg_null, has_rows))))
+    case = Call(
+        BooleanType(),
+        "CASE",
+        (value, Literal(BooleanType(), True), unknown, Literal(BooleanType(), None), Literal(BooleanType(), False)),
+    )
+    return case, joined
