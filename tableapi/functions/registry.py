@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from tableapi.errors import UnknownNameError, did_you_mean
-from tableapi.plan.rex import Rex
+from tableapi.errors import TypeMismatchError, UnknownNameError, did_you_mean
+from tableapi.plan.rex import Literal, Rex
 from tableapi.types import DataType
 
 
@@ -35,7 +35,9 @@ class SessionContext:
 
     time_zone: str = "UTC"
     statement_time_us: int = 0
-    """Microseconds since the epoch: the value of CURRENT_TIMESTAMP in a bounded query."""
+    """Microseconds since the epoch: the value of CURRENT_TIMESTAMP in a bounded query. 0: the clock at evaluation."""
+    database: str = "default_database"
+    """The value of CURRENT_DATABASE()."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,37 @@ class LoweringCall:
     args: tuple[Rex, ...]
     type: DataType
     session: SessionContext
+    guard: pl.Expr | None = None
+    """When the call stands in a branch (CASE, COALESCE, right of AND/OR): whether the row takes that branch."""
+
+    def guarded(self, value: pl.Expr) -> pl.Expr:
+        """`value` where the row takes this branch, else NULL: what a check that raises must look at."""
+        return value if self.guard is None else pl.when(self.guard).then(value)
+
+    def constant(self, index: int, default: Any = None) -> Any:
+        """The value of the argument at `index` when it is a constant, else `default`."""
+        rex = self.args[index] if index < len(self.args) else None
+        return rex.value if isinstance(rex, Literal) else default
+
+    def is_constant(self, index: int) -> bool:
+        """Whether the argument at `index` is given and constant."""
+        return index < len(self.args) and isinstance(self.args[index], Literal)
+
+
+def _named(name: str, signature: Signature) -> Signature:
+    """The same signature, whose errors name the function, its arguments' types and the place."""
+
+    def checked(args: Sequence[Rex]) -> Resolved:
+        try:
+            return signature(args)
+        except TypeMismatchError as error:
+            shown = ", ".join(str(a.type) for a in args)
+            where = next((a.where for a in args if a.where is not None), None)
+            raise TypeMismatchError(
+                f"{name}({shown}): {error.what}", where=error.where or where, exists=error.exists, fix=error.fix
+            ) from None
+
+    return checked
 
 
 @dataclass(frozen=True)
@@ -73,6 +106,7 @@ class ScalarFunction:
         sql_names: Further SQL spellings.
         api_name: Name in `tableapi.expressions` or on `Expression`, when it has one.
         is_deterministic: False for RAND, UUID and the like: never folded, never moved.
+        can_fail: Whether it raises on some values (division by zero): in a branch it must look at guarded arguments.
         doc: One paragraph: what it does, NULL and error behaviour.
         examples: (SQL expression, shown result) pairs, run as tests.
         category: Chapter of docs/functions.md.
@@ -85,9 +119,13 @@ class ScalarFunction:
     sql_names: tuple[str, ...] = ()
     api_name: str | None = None
     is_deterministic: bool = True
+    can_fail: bool = False
     examples: tuple[tuple[str, str], ...] = ()
     category: str = "other"
     kind: FunctionKind = field(default=FunctionKind.SCALAR, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", _named(self.name, self.signature))
 
 
 class AccumulatorKind(Enum):
@@ -149,6 +187,9 @@ class AggregateFunction:
     category: str = "aggregate"
     kind: FunctionKind = field(default=FunctionKind.AGGREGATE, init=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", _named(self.name, self.signature))
+
 
 @dataclass(frozen=True)
 class RankingFunction:
@@ -162,6 +203,9 @@ class RankingFunction:
     examples: tuple[tuple[str, str], ...] = ()
     category: str = "ranking"
     kind: FunctionKind = field(default=FunctionKind.RANKING, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", _named(self.name, self.signature))
 
 
 Function = ScalarFunction | AggregateFunction | RankingFunction
