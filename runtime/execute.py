@@ -1,0 +1,216 @@
+"""The runtime's front door: runs logical plans, as batch through Polars or as a stream through the incremental engine.
+
+`execute` is what the environment calls; everything else in the runtime is behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from tableapi.errors import TableApiError
+from tableapi.functions.registry import SessionContext
+from tableapi.plan import nodes as n
+from tableapi.plan.rules import optimize
+
+if TYPE_CHECKING:
+    from tableapi.runtime.cluster.handle import JobHandle
+    from tableapi.runtime.planner.graph import JobGraph
+
+
+@dataclass(frozen=True)
+class ExecutionSettings:
+    """How to run.
+
+    Args:
+        is_streaming: Incremental engine, or one Polars query.
+        parallelism: Number of workers of a streaming job.
+        time_zone: Session time zone.
+        name: What people call the job.
+        max_batch_rows: Rows per batch at most; 1 gives a row-by-row changelog.
+        linger_ms: How long a source may wait to make a batch larger.
+        idle_timeout_ms: After so long without rows a split no longer holds the watermark back; 0: never.
+        state_ttl_ms: How long state of unbounded operators is kept; None: for ever.
+        check_edges: Check every edge of the job (tests).
+        options: The whole session configuration as text.
+    """
+
+    is_streaming: bool = True
+    parallelism: int = 1
+    time_zone: str = "UTC"
+    name: str = "query"
+    max_batch_rows: int = 65_536
+    linger_ms: int = 5
+    idle_timeout_ms: int = 5_000
+    state_ttl_ms: int | None = None
+    check_edges: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def session(self) -> SessionContext:
+        """What expressions may depend on."""
+        return SessionContext(self.time_zone, time.time_ns() // 1000)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a job did.
+
+    Args:
+        rows_in: Rows read by the sources (None where Polars does not say).
+        rows_out: Rows written or handed over.
+        late_rows, late_max_ms: Rows that came too late, and how late the latest was.
+        duration_s: Seconds.
+    """
+
+    rows_in: int | None
+    rows_out: int
+    late_rows: int
+    late_max_ms: int
+    duration_s: float
+
+
+class Execution(Protocol):
+    """A running or finished job."""
+
+    job_id: str
+
+    def batches(self) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+        """The rows of a plan that ends in Collect, as they come, with their kinds (None: all inserts)."""
+        ...
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits for the end; False when the time was up first. Raises the job's error."""
+        ...
+
+    def cancel(self) -> None:
+        """Stops the job."""
+        ...
+
+    def status(self) -> str:
+        """CREATED, RUNNING, FINISHED, FAILED or CANCELED."""
+        ...
+
+    def summary(self) -> Summary:
+        """What the job has done so far."""
+        ...
+
+
+def execute(plans: Sequence[n.Node], settings: ExecutionSettings) -> Execution:
+    """Starts a job.
+
+    Args:
+        plans: Plans as the builder made them: one Collect, or any number of Sinks.
+        settings: How to run.
+
+    Raises:
+        TableApiError: A plan cannot run: unknown connector, wrong option, a sink that cannot take the changes, …
+    """
+    if not settings.is_streaming:
+        from tableapi.runtime.batch.execution import BatchExecution
+
+        return BatchExecution([optimized(p, settings) for p in plans], settings)
+    return StreamExecution(submit(plan_stream(plans, settings)))
+
+
+def optimized(plan: n.Node, settings: ExecutionSettings) -> n.Node:
+    """The plan that is run."""
+    from tableapi.plan.spec import check_plan
+
+    final = optimize(plan, is_streaming=settings.is_streaming)
+    check_plan(final, is_final=True)
+    return final
+
+
+def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGraph:
+    """The job graph of a streaming job."""
+    from tableapi.runtime.planner.graph import JobConfig
+    from tableapi.runtime.planner.physical import PlannerSettings, plan_job
+    from tableapi.runtime.planner.tables import Tables
+
+    config = JobConfig(
+        parallelism=settings.parallelism,
+        max_batch_rows=settings.max_batch_rows,
+        linger_ms=settings.linger_ms,
+        session=settings.session(),
+        check_edges=settings.check_edges,
+        name=settings.name,
+    )
+    planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms)
+    tables = Tables(is_streaming=True, options=settings.options)
+    return plan_job([optimized(p, settings) for p in plans], tables, config, planner)
+
+
+_executor_lock = threading.Lock()
+_executor: object | None = None
+
+
+def submit(graph: JobGraph) -> JobHandle:
+    """Hands a job graph to this process's executor, which is made on first use and keeps its workers warm."""
+    from tableapi.runtime.cluster.coordinator import LocalExecutor
+
+    global _executor
+    with _executor_lock:
+        if _executor is None:
+            _executor = LocalExecutor()
+        assert isinstance(_executor, LocalExecutor)
+        return _executor.submit(graph)
+
+
+class StreamExecution:
+    """A streaming job, seen through its handle."""
+
+    def __init__(self, handle: JobHandle) -> None:
+        self.handle = handle
+        self.job_id = handle.job_id
+
+    def batches(self) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+        for batch in self.handle.batches():
+            yield batch.frame, batch.kinds
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        return self.handle.wait(timeout_s).is_terminal
+
+    def cancel(self) -> None:
+        self.handle.cancel()
+
+    def status(self) -> str:
+        return self.handle.status().value
+
+    def summary(self) -> Summary:
+        metrics = self.handle.metrics()
+        return Summary(metrics.rows_in, metrics.rows_out, metrics.late_rows, metrics.late_max_ms, metrics.duration_s)
+
+
+def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_changelog: bool = False) -> str:
+    """The logical plan, the optimised plan and, for a stream, the steps of the job."""
+    from tableapi.plan.explain import changelog_text, plan_text
+    from tableapi.plan.traits import changelog
+    from tableapi.runtime.planner.tables import Tables
+
+    final = [optimized(p, settings) for p in plans]
+    details = None
+    if with_changelog:
+        facts = Tables(settings.is_streaming, settings.options).facts
+        details = lambda node: f"changelogMode={changelog_text(changelog(node, facts))}"  # noqa: E731
+    sections = ["== Logical plan ==", *(plan_text(p) for p in plans)]
+    sections += ["", "== Optimized plan ==", *(plan_text(p, details) for p in final)]
+    if settings.is_streaming:
+        try:
+            sections += ["", "== Job ==", graph_text(plan_stream(plans, settings))]
+        except TableApiError as error:
+            sections += ["", f"== Job ==\ncannot run: {error}"]
+    return "\n".join(sections) + "\n"
+
+
+def graph_text(graph: JobGraph) -> str:
+    """The steps of a job, one a line, with the edges that they read from."""
+    lines = []
+    for vertex in graph.vertices:
+        inputs = ", ".join(f"{e.source} {e.exchange}" for e in vertex.inputs)
+        lines.append(f"{vertex.id}: {vertex.name}" + (f" <- {inputs}" if inputs else ""))
+    return "\n".join(lines)

@@ -1,0 +1,629 @@
+"""From the optimised logical plan to the job graph: which operator runs each node, and how rows travel between workers.
+
+`PhysicalPlanner.plan` walks the plan bottom up; one method a node class. Whether a consumer needs -U rows travels top down as
+`needs_before`. Equal sub-plans become one vertex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tableapi.errors import ChangelogError, UnsupportedError
+from tableapi.plan import nodes as n
+from tableapi.plan.explain import changelog_text, describe
+from tableapi.plan.rex import Ref
+from tableapi.plan.rules.filters import conjunction
+from tableapi.plan.traits import INSERT_ONLY, changelog, equal_pairs, is_bounded, upsert_key, window_of
+from tableapi.row import RowKind
+from tableapi.runtime.planner.graph import (
+    FORWARD,
+    SINGLE,
+    CollectSpec,
+    Edge,
+    Exchange,
+    ExchangeKind,
+    JobConfig,
+    JobGraph,
+    SinkSpec,
+    SourceSpec,
+    Vertex,
+    WatermarkSpec,
+)
+from tableapi.runtime.planner.inline import FrameSource, values_frame
+from tableapi.runtime.planner.tables import Tables
+from tableapi.tablespec import RowSchema, TimeKind
+
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """Session settings that shape operators.
+
+    Args:
+        idle_timeout_ms: After so long without rows a split no longer holds the watermark back; 0: never.
+        state_ttl_ms: How long state of unbounded operators is kept; None: for ever.
+    """
+
+    idle_timeout_ms: int = 5_000
+    state_ttl_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The output of a vertex: its columns, and the keys by which its rows are spread over the workers (None: anyhow)."""
+
+    vertex: int
+    schema: RowSchema
+    keys: tuple[str, ...] | None = None
+    is_single: bool = False
+
+
+def plan_job(roots: Sequence[n.Node], tables: Tables, config: JobConfig, settings: PlannerSettings) -> JobGraph:
+    """The job graph of several optimised plans, each ending in a Sink or Collect.
+
+    Raises:
+        ChangelogError: A sink cannot take the changes that its query makes.
+        UnsupportedError: A node cannot run as a stream.
+    """
+    planner = PhysicalPlanner(tables, config, settings)
+    for root in roots:
+        planner.root(root)
+    return JobGraph(tuple(planner.vertices), config)
+
+
+class PhysicalPlanner:
+    """Collects the vertices of one job."""
+
+    def __init__(self, tables: Tables, config: JobConfig, settings: PlannerSettings) -> None:
+        self.tables, self.config, self.settings = tables, config, settings
+        self.vertices: list[Vertex] = []
+        self._names: dict[str, int] = {}
+        self._planned: dict[tuple[n.Node, bool], Stream] = {}
+
+    def root(self, root: n.Node) -> None:
+        """Plans one sink."""
+        if isinstance(root, n.Collect):
+            stream = self.plan(root.input, needs_before=True)
+            self._add("Collect", CollectSpec(stream.schema), stream.schema, [Edge(stream.vertex)])
+            return
+        assert isinstance(root, n.Sink)
+        self._sink(root)
+
+    def plan(self, node: n.Node, needs_before: bool = True) -> Stream:
+        """The stream of a node; equal nodes share one."""
+        key = (node, needs_before)
+        if key not in self._planned:
+            method: Callable[[Any, bool], Stream] | None = getattr(self, f"_{type(node).__name__.lower()}", None)
+            if method is None:
+                raise UnsupportedError(
+                    f"{describe(node)} is not supported yet on a stream",
+                    fix="run the query in batch mode: EnvironmentSettings.in_batch_mode()",
+                )
+            self._planned[key] = method(node, needs_before)
+        return self._planned[key]
+
+    def _add(self, name: str, step: Any, schema: RowSchema, inputs: Sequence[Edge] = ()) -> int:
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
+        uid = f"{name}-{count}"
+        vertex = Vertex(len(self.vertices), uid, name, step, schema, tuple(inputs))
+        self.vertices.append(vertex)
+        return vertex.id
+
+    def _kinds(self, node: n.Node) -> frozenset[RowKind]:
+        return changelog(node, self.tables.facts)
+
+    def _inserts(self, node: n.Node) -> bool:
+        return self._kinds(node) == INSERT_ONLY
+
+    def _hashed(self, stream: Stream, keys: Sequence[str]) -> Edge:
+        """An edge on which rows with equal keys meet on one worker. No keys: all rows meet on worker 0."""
+        if not keys:
+            return Edge(stream.vertex, FORWARD if stream.is_single else SINGLE)
+        if stream.keys == tuple(keys) and not stream.is_single:
+            return Edge(stream.vertex, FORWARD)
+        return Edge(stream.vertex, Exchange(ExchangeKind.HASH, tuple(keys)))
+
+    def _scan(self, node: n.Scan, needs_before: bool) -> Stream:
+        return self._source(node, None, None)
+
+    def _source(self, scan: n.Scan, assigner: n.WatermarkAssigner | None, calc: Any) -> Stream:
+        source = self.tables.source(scan)
+        watermark = None
+        schema = scan.schema
+        if assigner is not None:
+            idle = self._idle_timeout(scan)
+            watermark = WatermarkSpec(assigner.column, assigner.watermark, idle)
+            schema = assigner.schema
+        name = f"Source[{scan.table.identifier.name}]"
+        vertex = self._add(name, SourceSpec(source, scan.schema, watermark, calc), schema)
+        stream = Stream(vertex, schema)
+        if RowKind.UPDATE_AFTER in source.changelog and RowKind.UPDATE_BEFORE not in source.changelog:
+            return self._normalized(stream, scan)
+        return stream
+
+    def _idle_timeout(self, scan: n.Scan) -> int:
+        from tableapi.connectors.options import parse_duration
+
+        text = scan.table.options.get("scan.watermark.idle-timeout")
+        if text is None:
+            return self.settings.idle_timeout_ms
+        return round(parse_duration(text).total_seconds() * 1000)
+
+    def _normalized(self, stream: Stream, scan: n.Scan) -> Stream:
+        from tableapi.runtime.stream.changelog import ChangelogNormalizeSpec
+
+        key = scan.table.primary_key
+        if not key:
+            raise ChangelogError(
+                f"table '{scan.table.identifier.name}' hands over upserts and needs a PRIMARY KEY",
+                fix="declare PRIMARY KEY (…) NOT ENFORCED",
+            )
+        edge = self._hashed(stream, key)
+        vertex = self._add("Normalize", ChangelogNormalizeSpec(stream.schema, key), stream.schema, [edge])
+        return Stream(vertex, stream.schema, key)
+
+    def _watermarkassigner(self, node: n.WatermarkAssigner, needs_before: bool) -> Stream:
+        below, steps = _calc_chain(node.input)
+        if not isinstance(below, n.Scan):
+            raise UnsupportedError("a watermark can only be assigned to a table, not to a query")
+        calc = None
+        if steps:
+            from tableapi.runtime.stream.calc import CalcSpec
+
+            calc = CalcSpec(below.schema, steps)
+        return self._source(below, node, calc)
+
+    def _inline(self, node: n.Inline, needs_before: bool) -> Stream:
+        vertex = self._add("Inline", SourceSpec(FrameSource(node.data.frame), node.schema), node.schema)
+        return Stream(vertex, node.schema)
+
+    def _values(self, node: n.Values, needs_before: bool) -> Stream:
+        source = FrameSource(values_frame(node, self.config.session))
+        vertex = self._add("Values", SourceSpec(source, node.schema), node.schema)
+        return Stream(vertex, node.schema)
+
+    def _project(self, node: n.Project, needs_before: bool) -> Stream:
+        return self._calc(node, needs_before)
+
+    def _filter(self, node: n.Filter, needs_before: bool) -> Stream:
+        return self._calc(node, needs_before)
+
+    def _calc(self, node: n.Node, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.calc import CalcSpec
+
+        below, steps = _calc_chain(node)
+        needs = needs_before or any(s.condition is not None for s in steps) or not _keeps_key(node, below)
+        source = self.plan(below, needs)
+        vertex = self._add("Calc", CalcSpec(source.schema, steps), node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, _renamed_keys(source.keys, steps), source.is_single)
+
+    def _windowtable(self, node: n.WindowTable, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.window_table import WindowTableSpec
+
+        source = self.plan(node.input)
+        if node.window.kind is n.WindowKind.SESSION:
+            edge = self._hashed(source, node.window.partition_by)
+        else:
+            edge = Edge(source.vertex)
+        spec = WindowTableSpec(source.schema, node.window, node.start, node.end, node.time)
+        return Stream(self._add("WindowTable", spec, node.schema, [edge]), node.schema)
+
+    def _unnest(self, node: n.Unnest, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.unnest import UnnestSpec
+
+        source = self.plan(node.input)
+        spec = UnnestSpec(source.schema, node.collection, node.outputs, node.is_outer, node.ordinality)
+        vertex = self._add("Unnest", spec, node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, source.keys, source.is_single)
+
+    def _correlate(self, node: n.Correlate, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.correlate import CorrelateSpec
+
+        source = self.plan(node.input)
+        spec = CorrelateSpec(source.schema, node.function, node.args, node.outputs, node.is_outer, node.condition)
+        vertex = self._add("Correlate", spec, node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, source.keys, source.is_single)
+
+    def _aggregate(self, node: n.Aggregate, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
+
+        if node.grouping_sets is not None:
+            return self._grouping_sets(node, needs_before)
+        source = self.plan(node.input)
+        spec = GroupAggregateSpec(
+            source.schema,
+            node.keys,
+            node.aggregates,
+            self._inserts(node.input),
+            needs_before,
+            self.settings.state_ttl_ms,
+        )
+        edge = self._hashed(source, node.keys)
+        vertex = self._add(_named("GroupAggregate", node.keys), spec, node.schema, [edge])
+        return Stream(vertex, node.schema, node.keys or None, not node.keys)
+
+    def _grouping_sets(self, node: n.Aggregate, needs_before: bool) -> Stream:
+        from tableapi.plan.scope import unique
+        from tableapi.runtime.stream.calc import CalcSpec, CalcStep
+        from tableapi.runtime.stream.expand import ExpandSpec
+        from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
+
+        assert node.grouping_sets is not None
+        copied, aggregates = _copy_key_arguments(node)
+        source = self.plan(copied)
+        group_id = node.group_id or unique("$group_id", source.schema.names)
+        expand = ExpandSpec(source.schema, node.keys, node.grouping_sets, group_id)
+        expanded = _expanded_schema(source.schema, node, group_id)
+        vertex = self._add("Expand", expand, expanded, [Edge(source.vertex)])
+        keys = (*node.keys, group_id)
+        spec = GroupAggregateSpec(
+            expanded, keys, aggregates, self._inserts(node.input), needs_before, self.settings.state_ttl_ms
+        )
+        full = n.Aggregate(node.input, node.keys, node.aggregates, node.grouping_sets, group_id).schema
+        edge = self._hashed(Stream(vertex, expanded), keys)
+        grouped = self._add(_named("GroupAggregate", keys), spec, full, [edge])
+        items = tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema)
+        calc = self._add("Calc", CalcSpec(full, (CalcStep(None, items),)), node.schema, [Edge(grouped)])
+        return Stream(calc, node.schema)
+
+    def _windowaggregate(self, node: n.WindowAggregate, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
+
+        self._check_window_time(node)
+        source = self.plan(node.input)
+        spec = WindowAggregateSpec(
+            source.schema, node.window, node.keys, node.aggregates, node.properties, node.attached, self._inserts(node.input)
+        )
+        edge = self._hashed(source, node.keys)
+        vertex = self._add(_named("WindowAggregate", node.keys), spec, node.schema, [edge])
+        return Stream(vertex, node.schema, node.keys or None, not node.keys)
+
+    def _check_window_time(self, node: n.WindowAggregate) -> None:
+        if node.attached is None and node.input.schema[node.window.time_column].time is None:
+            raise UnsupportedError(
+                f"the window's time column '{node.window.time_column}' is no time attribute any more after a join or aggregation",
+                fix="window before the join, or join with an interval condition on the time attributes",
+            )
+
+    def _over(self, node: n.Over, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.over import OverSpec
+
+        source = self.plan(node.input)
+        time_column, is_event_time = None, True
+        if node.order_by and node.order_by[0].ascending:
+            field = source.schema[node.order_by[0].column]
+            if field.time is not None:
+                time_column, is_event_time = field.name, field.time is TimeKind.ROWTIME
+        spec = OverSpec(
+            source.schema,
+            node.partition_by,
+            node.order_by,
+            node.frame,
+            node.calls,
+            time_column,
+            is_event_time,
+            self._inserts(node.input),
+            needs_before,
+        )
+        edge = self._hashed(source, node.partition_by)
+        vertex = self._add(_named("Over", node.partition_by), spec, node.schema, [edge])
+        return Stream(vertex, node.schema, node.partition_by or None, not node.partition_by)
+
+    def _rank(self, node: n.Rank, needs_before: bool) -> Stream:
+        source = self.plan(node.input)
+        edge = self._hashed(source, node.partition_by)
+        name, spec = self._rank_spec(node, source.schema, needs_before)
+        vertex = self._add(_named(name, node.partition_by), spec, node.schema, [edge])
+        return Stream(vertex, node.schema, node.partition_by or None, not node.partition_by)
+
+    def _rank_spec(self, node: n.Rank, schema: RowSchema, needs_before: bool) -> tuple[str, Any]:
+        from tableapi.runtime.stream.deduplicate import DeduplicateSpec
+        from tableapi.runtime.stream.rank import RankSpec
+        from tableapi.runtime.stream.window_rank import WindowRankSpec
+
+        inserts = self._inserts(node.input)
+        window = window_of(node.input)
+        if (
+            window is not None
+            and window.window.is_event_time
+            and {window.start, window.end} <= set(node.partition_by)
+            and inserts
+        ):
+            parts = tuple(p for p in node.partition_by if p not in (window.start, window.end))
+            bounds = (window.start, window.end)
+            return "WindowRank", WindowRankSpec(schema, bounds, parts, node.order_by, node.start, node.end, node.rank_name)
+        first = node.order_by[0] if node.order_by else None
+        time = schema[first.column].time if first else None
+        is_row_number = node.kind is n.RankKind.ROW_NUMBER and node.rank_name is None
+        if inserts and is_row_number and node.start == node.end == 1 and first and time and len(node.order_by) == 1:
+            column = first.column if time is TimeKind.ROWTIME else None
+            return "Deduplicate", DeduplicateSpec(schema, node.partition_by, column, not first.ascending, needs_before)
+        spec = RankSpec(
+            schema,
+            node.partition_by,
+            node.order_by,
+            node.start,
+            node.end,
+            node.kind,
+            node.rank_name,
+            inserts,
+            needs_before,
+        )
+        return "Rank", spec
+
+    def _join(self, node: n.Join, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.join import JoinSpec
+
+        left, right = self.plan(node.left), self.plan(node.right)
+        pairs, rest = _split_condition(node)
+        ttl = self.settings.state_ttl_ms
+        spec = JoinSpec(
+            left.schema,
+            right.schema,
+            node.kind,
+            pairs,
+            rest,
+            self._inserts(node.left),
+            self._inserts(node.right),
+            ttl_ms=(ttl, ttl),
+        )
+        return self._two_inputs("Join", spec, node, left, right, pairs)
+
+    def _two_inputs(
+        self, name: str, spec: Any, node: n.Binary, left: Stream, right: Stream, pairs: tuple[tuple[str, str], ...]
+    ) -> Stream:
+        left_keys, right_keys = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+        edges = [self._hashed(left, left_keys), self._hashed(right, right_keys)]
+        vertex = self._add(_named(name, left_keys), spec, node.schema, edges)
+        return Stream(vertex, node.schema, left_keys if left_keys and self._keeps_left_keys(node) else None, not pairs)
+
+    @staticmethod
+    def _keeps_left_keys(node: n.Binary) -> bool:
+        kind = getattr(node, "kind", n.JoinKind.INNER)
+        return kind not in (n.JoinKind.RIGHT, n.JoinKind.FULL)
+
+    def _intervaljoin(self, node: n.IntervalJoin, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.interval_join import IntervalJoinSpec
+
+        left, right = self.plan(node.left), self.plan(node.right)
+        pairs, rest = _split_condition(node)
+        spec = IntervalJoinSpec(
+            left.schema,
+            right.schema,
+            node.kind,
+            pairs,
+            rest,
+            node.left_time,
+            node.right_time,
+            node.lower_ms,
+            node.upper_ms,
+            node.is_event_time,
+        )
+        return self._two_inputs("IntervalJoin", spec, node, left, right, pairs)
+
+    def _windowjoin(self, node: n.WindowJoin, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.window_join import WindowJoinSpec
+
+        left, right = self.plan(node.left), self.plan(node.right)
+        pairs, rest = _split_condition(node)
+        spec = WindowJoinSpec(left.schema, right.schema, node.kind, pairs, rest, node.left_window, node.right_window)
+        on = pairs or tuple(zip(node.left_window, node.right_window, strict=True))
+        return self._two_inputs("WindowJoin", spec, node, left, right, on)
+
+    def _temporaljoin(self, node: n.TemporalJoin, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.temporal_join import TemporalJoinSpec
+
+        left, right = self.plan(node.left), self.plan(node.right)
+        spec = TemporalJoinSpec(
+            left.schema, right.schema, node.kind, node.keys, node.left_time, node.right_time, node.condition
+        )
+        return self._two_inputs("TemporalJoin", spec, node, left, right, node.keys)
+
+    def _lookupjoin(self, node: n.LookupJoin, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.lookup_join import LookupJoinSpec
+
+        stream = self.plan(node.input)
+        source = self.tables.source(n.Scan(node.table))
+        right = RowSchema(tuple(replace(f, name=name) for f, name in zip(node.table.produced, node.names, strict=True)))
+        by_column = dict(zip(node.table.produced.names, node.names, strict=True))
+        keys = tuple((a, by_column[b]) for a, b in node.keys)
+        spec = LookupJoinSpec(stream.schema, right, source, node.kind, keys, node.condition)
+        vertex = self._add("LookupJoin", spec, node.schema, [Edge(stream.vertex)])
+        return Stream(vertex, node.schema, stream.keys, stream.is_single)
+
+    def _setop(self, node: n.SetOp, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.calc import CalcSpec
+        from tableapi.runtime.stream.set_op import SetOpSpec
+
+        if node.kind is n.SetKind.UNION and node.is_all:
+            names = node.schema.names
+            parts = [self.plan(_with_names(p, names), needs_before) for p in node.parts]
+            vertex = self._add("Union", CalcSpec(node.schema, ()), node.schema, [Edge(p.vertex) for p in parts])
+            return Stream(vertex, node.schema)
+        parts = [self.plan(p) for p in node.parts]
+        spec = SetOpSpec(tuple(p.schema for p in parts), node.kind, node.is_all)
+        edges = [self._hashed(p, p.schema.names) for p in parts]
+        return Stream(self._add(node.kind.value.title(), spec, node.schema, edges), node.schema)
+
+    def _limit(self, node: n.Limit, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.rank import RankSpec
+        from tableapi.runtime.stream.sort_limit import LimitSpec
+
+        if isinstance(node.input, n.Sort) and node.fetch is not None and not self._sorts_by_time(node.input):
+            source = self.plan(node.input.input)
+            spec: Any = RankSpec(
+                source.schema,
+                (),
+                node.input.order_by,
+                node.offset + 1,
+                node.offset + node.fetch,
+                input_is_insert_only=self._inserts(node.input.input),
+                generate_update_before=needs_before,
+            )
+            name = "TopN"
+        else:
+            source = self.plan(node.input)
+            spec, name = LimitSpec(source.schema, node.fetch, node.offset, self._inserts(node.input)), "Limit"
+        edge = self._hashed(source, ())
+        return Stream(self._add(name, spec, node.schema, [edge]), node.schema, None, True)
+
+    def _sorts_by_time(self, node: n.Sort) -> bool:
+        first = node.order_by[0]
+        return first.ascending and node.input.schema[first.column].time is TimeKind.ROWTIME and self._inserts(node.input)
+
+    def _sort(self, node: n.Sort, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.sort_limit import FullSortSpec, TemporalSortSpec
+
+        if self._sorts_by_time(node):
+            source = self.plan(node.input)
+            spec: Any = TemporalSortSpec(source.schema, node.order_by)
+        elif is_bounded(node.input, self.tables.facts):
+            source = self.plan(node.input)
+            spec = FullSortSpec(source.schema, node.order_by)
+        else:
+            raise UnsupportedError(
+                f"an endless stream cannot be sorted by {node.order_by[0]}",
+                fix="sort by a time attribute ascending, add LIMIT, or run in batch mode",
+            )
+        edge = self._hashed(source, ())
+        return Stream(self._add("Sort", spec, node.schema, [edge]), node.schema, None, True)
+
+    def _sink(self, node: n.Sink) -> None:
+        from tableapi.runtime.stream.changelog import DropUpdateBeforeSpec, UpsertMaterializeSpec
+
+        sink = self.tables.sink(node.table)
+        kinds = self._kinds(node.input)
+        check_sink(node, sink.accepts, kinds)
+        takes_before = RowKind.UPDATE_BEFORE in sink.accepts
+        own_key = upsert_key(node.input)
+        stream = self.plan(node.input, needs_before=takes_before or own_key is None or set(own_key) != set(sink.key))
+        edge = Edge(stream.vertex)
+        if kinds != INSERT_ONLY and sink.key and not takes_before:
+            if own_key is not None and set(own_key) == set(sink.key):
+                step: Any = DropUpdateBeforeSpec()
+            else:
+                step, edge = UpsertMaterializeSpec(stream.schema, sink.key), self._hashed(stream, sink.key)
+            edge = Edge(self._add("Upsert", step, stream.schema, [edge]))
+        name = f"Sink[{node.table.identifier.name}]"
+        self._add(name, SinkSpec(sink, stream.schema), stream.schema, [edge])
+
+
+def check_sink(node: n.Sink, accepts: frozenset[RowKind], kinds: frozenset[RowKind]) -> None:
+    """Refuses a sink that cannot take what its query changes.
+
+    Raises:
+        ChangelogError: With the guilty operation, and what can be done.
+    """
+    refused = kinds - accepts - {RowKind.UPDATE_BEFORE}
+    if not refused:
+        return
+    cause = _cause(node.input)
+    raise ChangelogError(
+        f"table '{node.table.identifier.name}' (connector '{node.table.options.get('connector')}') takes {changelog_text(accepts)}, "
+        f"but the query changes rows that it has given: it makes {changelog_text(kinds)}",
+        exists=f"the changes come from {describe(cause)}",
+        fix="aggregate per window of time instead (TUMBLE, HOP, …), write to a sink that takes updates "
+        "(an upsert table with a PRIMARY KEY, print, blackhole), or run in batch mode",
+    )
+
+
+def _cause(node: n.Node) -> n.Node:
+    """The lowest node that turns insert-only input into changes."""
+    for child in node.inputs:
+        if changelog(child) != INSERT_ONLY:
+            return _cause(child)
+    return node
+
+
+def _named(name: str, keys: Sequence[str]) -> str:
+    return f"{name}[{', '.join(keys)}]" if keys else name
+
+
+def _calc_chain(node: n.Node) -> tuple[n.Node, tuple[Any, ...]]:
+    """The chain of filters and projections on top of a node, as steps, and what is below it."""
+    from tableapi.runtime.stream.calc import CalcStep
+
+    chain: list[n.Node] = []
+    while isinstance(node, n.Project | n.Filter):
+        chain.append(node)
+        node = node.input
+    steps: list[CalcStep] = []
+    condition = None
+    for part in reversed(chain):
+        if isinstance(part, n.Filter):
+            if condition is not None:
+                steps.append(CalcStep(condition, None))
+            condition = part.condition
+        else:
+            assert isinstance(part, n.Project)
+            steps.append(CalcStep(condition, part.columns))
+            condition = None
+    if condition is not None:
+        steps.append(CalcStep(condition, None))
+    return node, tuple(steps)
+
+
+def _keeps_key(top: n.Node, below: n.Node) -> bool:
+    """Whether the upsert key of `below` is still in the result, so that updates can be matched without -U."""
+    return upsert_key(below) is not None and upsert_key(top) is not None
+
+
+def _renamed_keys(keys: tuple[str, ...] | None, steps: Sequence[Any]) -> tuple[str, ...] | None:
+    """The names of distribution keys after the steps; None when one of them is gone."""
+    for step in steps:
+        if keys is None or step.columns is None:
+            continue
+        names = {c.rex.name: c.name for c in reversed(step.columns) if isinstance(c.rex, Ref)}
+        keys = tuple(names[k] for k in keys) if all(k in names for k in keys) else None
+    return keys
+
+
+def _split_condition(node: Any) -> tuple[tuple[tuple[str, str], ...], Any]:
+    """(pairs of equal columns, the rest of the condition)."""
+    from tableapi.plan.rex import Call, conjuncts
+
+    pairs = equal_pairs(node.condition, node.left.schema.names, node.right.schema.names)
+    rest = []
+    for part in conjuncts(node.condition) if node.condition is not None else []:
+        names = (
+            {a.name for a in part.args if isinstance(a, Ref)} if isinstance(part, Call) and part.function == "EQUALS" else set()
+        )
+        if not any({a, b} == names for a, b in pairs):
+            rest.append(part)
+    return tuple(dict.fromkeys(pairs)), conjunction(rest)
+
+
+def _with_names(node: n.Node, names: list[str]) -> n.Node:
+    if node.schema.names == names:
+        return node
+    items = tuple(n.NamedRex(name, Ref(f.type, f.name)) for name, f in zip(names, node.schema, strict=True))
+    return n.Project(node, items)
+
+
+def _copy_key_arguments(node: n.Aggregate) -> tuple[n.Node, tuple[n.NamedAgg, ...]]:
+    """Arguments that are grouping keys, as copies: the keys themselves become NULL in the sets that lack them."""
+    copies: dict[str, str] = {}
+
+    def copy(rex: Any) -> Any:
+        if isinstance(rex, Ref) and rex.name in node.keys:
+            copies[rex.name] = f"$copy_{rex.name}"
+            return replace(rex, name=copies[rex.name])
+        return rex
+
+    aggregates = tuple(replace(a, call=replace(a.call, args=tuple(copy(arg) for arg in a.call.args))) for a in node.aggregates)
+    if not copies:
+        return node.input, aggregates
+    fields = node.input.schema
+    items = [n.NamedRex(f.name, Ref(f.type, f.name)) for f in fields]
+    items += [n.NamedRex(new, Ref(fields[old].type, old)) for old, new in copies.items()]
+    return n.Project(node.input, tuple(items)), aggregates
+
+
+def _expanded_schema(schema: RowSchema, node: n.Aggregate, group_id: str) -> RowSchema:
+    from tableapi.tablespec import Field
+    from tableapi.types import BigIntType
+
+    fields = [replace(f, type=f.type.nullable()) if f.name in node.keys else f for f in schema]
+    return RowSchema((*fields, Field(group_id, BigIntType(is_nullable=False))))

@@ -1,0 +1,60 @@
+"""From table definitions to connectors: opens sources and sinks, and knows what each table can do.
+
+The one place where the runtime looks connectors up by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tableapi.connectors.base import Connector, ScanRequest, Sink, Source
+from tableapi.errors import OptionError
+from tableapi.plan.nodes import Scan
+from tableapi.plan.traits import TableFacts
+from tableapi.tablespec import TableSpec
+
+
+def connector_of(table: TableSpec) -> Connector:
+    """The connector that a table's `connector` option names."""
+    from tableapi.connectors.registry import connector_names, find_connector
+
+    name = table.options.get("connector")
+    if name is None:
+        raise OptionError(
+            f"table '{table.identifier.name}' has no 'connector' option",
+            exists=f"connectors: {', '.join(connector_names())}",
+            fix="add 'connector' = '…' to WITH (…)",
+        )
+    return find_connector(name)
+
+
+@dataclass
+class Tables:
+    """The sources of one planning run. A table that is scanned twice with the same columns is opened once.
+
+    Args:
+        is_streaming: Sources may be unbounded.
+        options: Session options that concern sources.
+    """
+
+    is_streaming: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+    _sources: dict[object, Source] = field(default_factory=dict)
+
+    def source(self, scan: Scan) -> Source:
+        """The source of a scan."""
+        key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), scan.columns, scan.limit)
+        if key not in self._sources:
+            request = ScanRequest(scan.columns, scan.limit, dict(self.options))
+            self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
+        return self._sources[key]
+
+    def facts(self, table: TableSpec) -> TableFacts:
+        """What a table's connector knows of it."""
+        source = self.source(Scan(table))
+        return TableFacts(source.is_bounded, source.changelog)
+
+    def sink(self, table: TableSpec) -> Sink:
+        """The sink of a table."""
+        return connector_of(table).sink(table)
