@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from tableapi.connectors.base import Sink, Source
 from tableapi.functions.registry import SessionContext
@@ -76,10 +77,12 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class SinkSpec:
-    """A vertex that writes to a connector's sink."""
+    """A vertex that writes to a connector's sink. `overwrite` and `static_partition` are for `sink.begin`."""
 
     sink: Sink
     schema: RowSchema
+    overwrite: bool = False
+    static_partition: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

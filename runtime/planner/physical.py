@@ -507,7 +507,8 @@ class PhysicalPlanner:
                 step, edge = UpsertMaterializeSpec(stream.schema, sink.key), self._hashed(stream, sink.key)
             edge = Edge(self._add("Upsert", step, stream.schema, [edge]))
         name = f"Sink[{node.table.identifier.name}]"
-        self._add(name, SinkSpec(sink, stream.schema), stream.schema, [edge])
+        static = tuple((key, literal.value) for key, literal in node.static_partition)
+        self._add(name, SinkSpec(sink, stream.schema, node.overwrite, static), stream.schema, [edge])
 
 
 def check_sink(node: n.Sink, accepts: frozenset[RowKind], kinds: frozenset[RowKind]) -> None:
