@@ -28,8 +28,8 @@ _CONNECTORS = {
 }
 
 _FORMATS = {
-    "csv": "tableapi.connectors.formats.csv:CsvFormat",
-    "json": "tableapi.connectors.formats.json:JsonFormat",
+    "csv": "tableapi.connectors.formats.csv_format:CsvFormat",
+    "json": "tableapi.connectors.formats.json_format:JsonFormat",
     "debezium-json": "tableapi.connectors.formats.cdc_json:DebeziumJsonFormat",
     "canal-json": "tableapi.connectors.formats.cdc_json:CanalJsonFormat",
     "maxwell-json": "tableapi.connectors.formats.cdc_json:MaxwellJsonFormat",
