@@ -1,0 +1,182 @@
+"""Runs optimised bounded plans: opens their tables, lowers them to Polars, hands the rows over or writes them to sinks."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tableapi.connectors.base import Source
+from tableapi.errors import JobCancelledError, UnsupportedError
+from tableapi.plan import nodes as n
+from tableapi.plan.traits import INSERT_ONLY
+from tableapi.row import RowKind
+from tableapi.runtime.batch.changelog import fold
+from tableapi.runtime.batch.context import KIND_COLUMN
+from tableapi.runtime.batch.run import stream_batch
+from tableapi.runtime.planner.tables import Tables
+
+if TYPE_CHECKING:
+    from tableapi.runtime.execute import ExecutionSettings, Summary
+
+READ_ROWS = 262_144
+"""Rows that a source without a lazy scan is asked for at a time."""
+
+
+class BatchExecution:
+    """A batch job. A plan that ends in Collect runs as its rows are taken; sinks are written by a background thread at once."""
+
+    def __init__(self, plans: Sequence[n.Node], settings: ExecutionSettings) -> None:
+        self.job_id = uuid.uuid4().hex
+        self.plans, self.settings = list(plans), settings
+        self.tables = Tables(is_streaming=False, options=settings.options)
+        self.session = settings.session()
+        self._rows_out = 0
+        self._status = "CREATED"
+        self._started_s = time.monotonic()
+        self._ended_s: float | None = None
+        self._cancelled = threading.Event()
+        self._error: BaseException | None = None
+        self._check_bounded()
+        self._thread: threading.Thread | None = None
+        if any(isinstance(p, n.Sink) for p in self.plans):
+            self._sinks = [self.tables.sink(p.table) for p in self.plans if isinstance(p, n.Sink)]
+            self._thread = threading.Thread(target=self._run_sinks, name=f"batch-{self.job_id[:8]}", daemon=True)
+            self._status = "RUNNING"
+            self._thread.start()
+
+    def _check_bounded(self) -> None:
+        for plan in self.plans:
+            for scan in n.walk(plan):
+                if isinstance(scan, n.Scan) and not self.tables.source(scan).is_bounded:
+                    raise UnsupportedError(
+                        f"table '{scan.table.identifier.name}' never ends, a batch job would not either",
+                        fix="run in streaming mode, or bound the table (for a log: 'scan.bounded.mode' = 'latest-offset')",
+                    )
+
+    def batches(self) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+        """The rows of the one plan that ends in Collect."""
+        self._status = "RUNNING"
+        try:
+            for frame in self._stream(self.plans[0]):
+                self._rows_out += frame.height
+                yield frame, None
+            self._end("FINISHED")
+        except GeneratorExit:
+            self._end("CANCELED")
+            raise
+        except BaseException:
+            self._end("FAILED")
+            raise
+
+    def _stream(self, plan: n.Node) -> Iterator[pl.DataFrame]:
+        return stream_batch(plan, self.session, self._table, self._versions, self.settings.max_batch_rows)
+
+    def _run_sinks(self) -> None:
+        try:
+            for plan, sink in zip(self.plans, self._sinks, strict=True):
+                assert isinstance(plan, n.Sink)
+                self._write(plan, sink)
+            self._end("FINISHED")
+        except BaseException as error:  # noqa: BLE001 - kept for wait(), which raises it in the caller
+            self._error = error
+            self._end("CANCELED" if self._cancelled.is_set() else "FAILED")
+
+    def _write(self, plan: n.Sink, sink) -> None:  # type: ignore[no-untyped-def]
+        success = False
+        sink.begin(plan.overwrite, {name: literal.value for name, literal in plan.static_partition})
+        writer = sink.writer(0, 1)
+        try:
+            for frame in self._stream(plan):
+                if self._cancelled.is_set():
+                    raise JobCancelledError("the job was cancelled")
+                writer.write(frame, None)
+                self._rows_out += frame.height
+            success = True
+        finally:
+            writer.close(success)
+            sink.end(success)
+
+    def _end(self, status: str) -> None:
+        self._status, self._ended_s = status, time.monotonic()
+
+    def _table(self, scan: n.Scan) -> pl.LazyFrame:
+        """The rows of a table, changes folded."""
+        source = self.tables.source(scan)
+        if source.changelog == INSERT_ONLY:
+            lazy = source.lazy_frame()
+            return lazy if lazy is not None else _read_all(source, scan.schema.to_polars())
+        key = () if RowKind.UPDATE_BEFORE in source.changelog else scan.table.primary_key
+        return fold(self._versions(scan), None, key).select(scan.schema.names)
+
+    def _versions(self, scan: n.Scan) -> pl.LazyFrame:
+        """Every change of a table in order, with a kind column."""
+        whole = n.Scan(scan.table)
+        source = self.tables.source(whole)
+        if source.changelog == INSERT_ONLY:
+            lazy = source.lazy_frame()
+            rows = lazy if lazy is not None else _read_all(source, whole.schema.to_polars())
+            return rows.with_columns(pl.lit(0, dtype=pl.Int8()).alias(KIND_COLUMN))
+        return _read_all(source, whole.schema.to_polars(), with_kinds=True)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits for the sinks to be written. A plan that ends in Collect runs now if nobody has taken its rows."""
+        if self._thread is None:
+            if self._status == "CREATED":
+                for _ in self.batches():
+                    continue
+            return True
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def cancel(self) -> None:
+        """Stops writing at the next batch."""
+        self._cancelled.set()
+        if self._thread is not None:
+            self._thread.join()
+        elif self._ended_s is None:
+            self._end("CANCELED")
+
+    def status(self) -> str:
+        """CREATED, RUNNING, FINISHED, FAILED or CANCELED."""
+        return self._status
+
+    def summary(self) -> Summary:
+        """What the job has done so far. Polars does not say how many rows it read."""
+        from tableapi.runtime.execute import Summary
+
+        end = self._ended_s if self._ended_s is not None else time.monotonic()
+        return Summary(None, self._rows_out, 0, 0, end - self._started_s)
+
+
+def _read_all(source: Source, schema: dict[str, pl.DataType], *, with_kinds: bool = False) -> pl.LazyFrame:
+    """All rows of a bounded source that has no lazy scan of its own, split after split."""
+    frames: list[pl.DataFrame] = []
+    for split in source.splits():
+        reader = source.reader(split)
+        try:
+            while True:
+                result = reader.read(READ_ROWS)
+                if result.frame is not None and result.frame.height:
+                    frames.append(_with_kinds(result.frame, result.kinds) if with_kinds else result.frame)
+                if result.finished:
+                    break
+        finally:
+            reader.close()
+    if not frames:
+        empty = pl.LazyFrame(schema=schema)
+        return empty.with_columns(pl.lit(0, dtype=pl.Int8()).alias(KIND_COLUMN)) if with_kinds else empty
+    return pl.concat(frames).lazy()
+
+
+def _with_kinds(frame: pl.DataFrame, kinds: pl.Series | None) -> pl.DataFrame:
+    column = pl.lit(0, dtype=pl.Int8()) if kinds is None else kinds
+    return frame.with_columns(column.alias(KIND_COLUMN))
