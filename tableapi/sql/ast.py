@@ -157,7 +157,7 @@ class MatchRecognize(TableReference):
 
 @dataclass(frozen=True)
 class Pattern:
-    """A row pattern with its quantifier. `kind`: variable, sequence, alternation, exclusion, permute, start, end."""
+    """A row pattern with its quantifier. `kind`: variable, sequence, group, alternation, exclusion, permute, start, end."""
 
     kind: str
     name: str | None = None

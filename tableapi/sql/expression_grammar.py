@@ -1,7 +1,7 @@
 """The grammar of expressions: operators by precedence, literals, names, element access, sub-queries.
 
-Gives `plan.unresolved` nodes (and the extra ones of `ast`). Precedence is Calcite's: OR, AND, NOT, IS, comparisons, BETWEEN / IN /
-LIKE, + and -, * / % and ||, signs, then access by `.` and `[]`.
+Gives `plan.unresolved` nodes (and the extra ones of `ast`). Precedence is Calcite's: OR, AND, NOT, IS, comparisons, then
+BETWEEN / IN / LIKE, + and -, * / % and ||, signs, access by `.` and `[]`.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ _NOT_FUNCTIONS = frozenset(
 )
 _NO_PARENTHESES = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP")
 _QUERY_STARTS = ("SELECT", "WITH", "VALUES", "TABLE")
+_QUERY_CONTINUES = ("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH")
 _BALANCED_FROM = 16
 """Longer chains of AND or OR become balanced trees, so that their depth stays small."""
 
@@ -273,7 +274,8 @@ class ExpressionGrammar(TypeGrammar):
                 return self._word_expression(token)
             case TokenType.PLACEHOLDER:
                 self.unsupported("a dynamic parameter '?'")
-        self.unexpected("an expression")
+            case _:
+                self.unexpected("an expression")
 
     def _number(self) -> Unresolved:
         start = self._curr
@@ -422,11 +424,11 @@ class ExpressionGrammar(TypeGrammar):
         return Call(word, values, where=self.span(token))
 
     def _parenthesised(self) -> Unresolved:
-        start = self.open()
-        if self.word() in _QUERY_STARTS or (self.kind() is TokenType.L_PAREN and self._query_follows()):
-            query = self.query()
-            self.close()
+        if self.opens_query():
+            start = self._curr
+            query = self.in_parentheses(self.query)
             return ast.QueryValue("scalar", query, where=self.span(start))
+        start = self.open()
         values = self.comma_list(self.expr)
         self.close()
         if len(values) > 1:
@@ -435,12 +437,33 @@ class ExpressionGrammar(TypeGrammar):
             return Cast(values[0], self.interval_type(), where=self.span(start))
         return replace(values[0], where=self.span(start)) if isinstance(values[0], Call) else values[0]
 
-    def _query_follows(self) -> bool:
-        """Whether the parentheses that open here hold a query."""
+    def opens_query(self) -> bool:
+        """Whether the parenthesis that opens here holds a query (rather than an expression or joined tables)."""
         ahead = 0
+        while self.kind(ahead) is TokenType.L_PAREN:
+            if self.word(ahead + 1) in _QUERY_STARTS:
+                return True
+            after = self._after_parenthesis(ahead + 1)
+            if self.kind(after) is not TokenType.R_PAREN:
+                return self.word(after) in _QUERY_CONTINUES and self.opens_query_at(ahead + 1)
+            ahead += 1
+        return False
+
+    def opens_query_at(self, ahead: int) -> bool:
+        """Whether the parentheses at a position hold, at the innermost, a query."""
         while self.kind(ahead) is TokenType.L_PAREN:
             ahead += 1
         return self.word(ahead) in _QUERY_STARTS
+
+    def _after_parenthesis(self, ahead: int) -> int:
+        """The position after the parenthesis that closes the one at `ahead`."""
+        depth = 0
+        while (kind := self.kind(ahead)) is not None:
+            depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+            ahead += 1
+            if depth == 0:
+                break
+        return ahead
 
     def _name_or_call(self) -> Unresolved:
         start = self._curr

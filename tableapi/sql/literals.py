@@ -1,4 +1,4 @@
-"""Values of literals: numbers, DATE, TIME, TIMESTAMP and INTERVAL texts. Plain functions; each raises ValueError with the reason."""
+"""Values of literals: numbers, DATE, TIME, TIMESTAMP and INTERVAL texts. Each function raises ValueError with the reason."""
 
 from __future__ import annotations
 
