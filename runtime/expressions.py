@@ -239,11 +239,12 @@ def lower_aggregate(agg: AggCall, session: SessionContext) -> pl.Expr:
     if not args:
         result = pl.col(agg.filter).fill_null(False).sum() if agg.filter else function.lower([], call)
         return exact(result, agg.type)
-    args = _prepared(agg, args, function)
+    args = prepared_arguments(agg, args)
     return exact(function.lower(args, call), agg.type)
 
 
-def _prepared(agg: AggCall, args: list[pl.Expr], function: AggregateFunction) -> list[pl.Expr]:
+def prepared_arguments(agg: AggCall, args: list[pl.Expr]) -> list[pl.Expr]:
+    """The lowered arguments of an aggregate call over a group: sorted, filtered and without duplicates as the call says."""
     varying = [i for i, a in enumerate(agg.args) if not isinstance(a, Literal)]
     if agg.order_by:
         by = [pl.col(k.column) for k in agg.order_by]

@@ -1,0 +1,1 @@
+"""Bounded plans: lowered to one Polars lazy frame, run by Polars' streaming engine."""

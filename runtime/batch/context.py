@@ -1,0 +1,74 @@
+"""What the lowering of one plan shares: the session, the sources, fresh column names, and the memo of lowered nodes.
+
+May import plan, functions and the runtime's expression lowering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import polars as pl
+
+from tableapi.functions.registry import SessionContext
+from tableapi.plan.nodes import Node, Scan
+from tableapi.plan.rex import Rex
+from tableapi.runtime.expressions import lower as lower_rex
+from tableapi.runtime.udf import FunctionScope, split_udfs, udf_expression
+
+Sources = Callable[[Scan], pl.LazyFrame]
+"""Gives the rows of a table scan: the scan's columns, changelogs already folded to a table."""
+
+KIND_COLUMN = "$kind"
+"""Int8 column of `RowKind` values in frames that hold a changelog instead of a table."""
+
+
+@dataclass
+class Lowering:
+    """The state of lowering one plan.
+
+    Args:
+        session: Time zone and the like.
+        sources: The rows of the tables.
+        versions: Gives every change of a table in order, with a `KIND_COLUMN`; for temporal joins. None: tables are taken as
+            they are, each row one version.
+        dispatch: Lowers a node by its class (set by `lowering.py`).
+        functions: The Python functions that the plan opens while it runs.
+    """
+
+    session: SessionContext
+    sources: Sources
+    versions: Sources | None
+    dispatch: Callable[[Node, Lowering], pl.LazyFrame]
+    functions: FunctionScope = field(default_factory=FunctionScope)
+    _memo: dict[int, tuple[Node, pl.LazyFrame]] = field(default_factory=dict)
+    _names: count[int] = field(default_factory=count)
+
+    def lower(self, node: Node) -> pl.LazyFrame:
+        """The lazy frame of a node. A node object that is used twice is lowered once, so that Polars can share it."""
+        known = self._memo.get(id(node))
+        if known is None:
+            known = self._memo[id(node)] = (node, self.dispatch(node, self))
+        return known[1]
+
+    def fresh(self, hint: str) -> str:
+        """A column name that no plan node uses."""
+        return f"${hint}#{next(self._names)}"
+
+    def expressions(self, frame: pl.LazyFrame, rexes: Sequence[Rex]) -> tuple[pl.LazyFrame, list[pl.Expr]]:
+        """The Polars expressions of `rexes` over the returned frame.
+
+        That frame is `frame` with more columns when Python functions have to be evaluated first.
+        """
+        stages, rest = split_udfs(rexes, self.fresh)
+        for stage in stages:
+            frame = frame.with_columns(udf_expression(call, self.session, self.functions).alias(name) for name, call in stage)
+        return frame, [lower_rex(rex, self.session) for rex in rest]
+
+    def condition(self, frame: pl.LazyFrame, rex: Rex) -> pl.LazyFrame:
+        """The rows of `frame` for which `rex` is TRUE."""
+        before = frame
+        frame, (condition,) = self.expressions(frame, [rex])
+        kept = frame.filter(condition)
+        return kept if frame is before else kept.select(before.collect_schema().names())
