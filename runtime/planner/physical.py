@@ -128,7 +128,7 @@ class PhysicalPlanner:
     def _scan(self, node: n.Scan, needs_before: bool) -> Stream:
         return self._source(node, None, None)
 
-    def _source(self, scan: n.Scan, assigner: n.WatermarkAssigner | None, calc: Any) -> Stream:
+    def _source(self, scan: n.Scan, assigner: n.WatermarkAssigner | None, calc: Any, *, normalize: bool = True) -> Stream:
         source = self.tables.source(scan)
         watermark = None
         schema = scan.schema
@@ -139,7 +139,7 @@ class PhysicalPlanner:
         name = f"Source[{scan.table.identifier.name}]"
         vertex = self._add(name, SourceSpec(source, scan.schema, watermark, calc), schema)
         stream = Stream(vertex, schema)
-        if RowKind.UPDATE_AFTER in source.changelog and RowKind.UPDATE_BEFORE not in source.changelog:
+        if normalize and RowKind.UPDATE_AFTER in source.changelog and RowKind.UPDATE_BEFORE not in source.changelog:
             return self._normalized(stream, scan)
         return stream
 
@@ -164,7 +164,7 @@ class PhysicalPlanner:
         vertex = self._add("Normalize", ChangelogNormalizeSpec(stream.schema, key), stream.schema, [edge])
         return Stream(vertex, stream.schema, key)
 
-    def _watermarkassigner(self, node: n.WatermarkAssigner, needs_before: bool) -> Stream:
+    def _watermarkassigner(self, node: n.WatermarkAssigner, needs_before: bool, *, normalize: bool = True) -> Stream:
         below, steps = _calc_chain(node.input)
         if not isinstance(below, n.Scan):
             raise UnsupportedError("a watermark can only be assigned to a table, not to a query")
@@ -173,7 +173,7 @@ class PhysicalPlanner:
             from tableapi.runtime.stream.calc import CalcSpec
 
             calc = CalcSpec(below.schema, steps)
-        return self._source(below, node, calc)
+        return self._source(below, node, calc, normalize=normalize)
 
     def _inline(self, node: n.Inline, needs_before: bool) -> Stream:
         vertex = self._add("Inline", SourceSpec(FrameSource(node.data.frame), node.schema), node.schema)
@@ -191,13 +191,10 @@ class PhysicalPlanner:
         return self._calc(node, needs_before)
 
     def _calc(self, node: n.Node, needs_before: bool) -> Stream:
-        from tableapi.runtime.stream.calc import CalcSpec
-
         below, steps = _calc_chain(node)
         needs = needs_before or any(s.condition is not None for s in steps) or not _keeps_key(node, below)
         source = self.plan(below, needs)
-        vertex = self._add("Calc", CalcSpec(source.schema, steps), node.schema, [Edge(source.vertex)])
-        return Stream(vertex, node.schema, _renamed_keys(source.keys, steps), source.is_single)
+        return self._with_steps(source, steps, node)
 
     def _windowtable(self, node: n.WindowTable, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.window_table import WindowTableSpec
@@ -415,11 +412,41 @@ class PhysicalPlanner:
     def _temporaljoin(self, node: n.TemporalJoin, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.temporal_join import TemporalJoinSpec
 
-        left, right = self.plan(node.left), self.plan(node.right)
+        left, right = self.plan(node.left), self._versions(node.right)
         spec = TemporalJoinSpec(
             left.schema, right.schema, node.kind, node.keys, node.left_time, node.right_time, node.condition
         )
         return self._two_inputs("TemporalJoin", spec, node, left, right, node.keys)
+
+    def _versions(self, node: n.Node) -> Stream:
+        """Every version of a versioned table, in order: an upsert source is not normalised and a keep-last deduplication is left
+        out, since both would fold versions of a key that arrive together."""
+        below, steps = _calc_chain(node)
+        assert all(s.condition is None for s in steps), "the rule versions_filter moves filters into the join"
+        if isinstance(below, n.Rank) and self._keeps_last(below):
+            return self._with_steps(self.plan(below.input), steps, node)
+        if isinstance(below, n.Scan | n.WatermarkAssigner):
+            return self._with_steps(self._raw_source(below), steps, node)
+        return self.plan(node)
+
+    def _keeps_last(self, rank: n.Rank) -> bool:
+        first = rank.order_by[0] if rank.order_by else None
+        by_time = first is not None and rank.input.schema[first.column].time is TimeKind.ROWTIME and not first.ascending
+        return by_time and rank.start == rank.end == 1 and rank.rank_name is None and self._inserts(rank.input)
+
+    def _raw_source(self, node: n.Node) -> Stream:
+        if isinstance(node, n.Scan):
+            return self._source(node, None, None, normalize=False)
+        assert isinstance(node, n.WatermarkAssigner)
+        return self._watermarkassigner(node, True, normalize=False)
+
+    def _with_steps(self, source: Stream, steps: tuple[Any, ...], node: n.Node) -> Stream:
+        if not steps:
+            return source
+        from tableapi.runtime.stream.calc import CalcSpec
+
+        vertex = self._add("Calc", CalcSpec(source.schema, steps), node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, _renamed_keys(source.keys, steps), source.is_single)
 
     def _lookupjoin(self, node: n.LookupJoin, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.lookup_join import LookupJoinSpec

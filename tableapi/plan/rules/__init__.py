@@ -16,7 +16,13 @@ from tableapi.plan.rules.filters import (
     merge_filters,
     remove_true_filter,
 )
-from tableapi.plan.rules.joins import interval_join, one_sided_conditions, window_join
+from tableapi.plan.rules.joins import (
+    computed_join_keys,
+    interval_join,
+    one_sided_conditions,
+    versions_filter,
+    window_join,
+)
 from tableapi.plan.rules.projects import merge_projects, remove_identity_project
 from tableapi.plan.rules.prune import prune_columns
 from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
@@ -41,7 +47,7 @@ LOGICAL: tuple[Rule, ...] = (
     rank_from_over,
 )
 
-STREAMING: tuple[Rule, ...] = (interval_join, window_join)
+STREAMING: tuple[Rule, ...] = (interval_join, window_join, versions_filter, computed_join_keys)
 
 WINDOWS: tuple[Rule, ...] = (window_aggregate,)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tableapi.plan import nodes as n
-from tableapi.plan.rex import Call, Literal, Ref, Rex, columns, conjuncts
+from tableapi.plan.rex import Call, Literal, Ref, Rex, columns, conjuncts, substitute
 from tableapi.plan.rules.filters import conjunction, is_movable, with_filter
+from tableapi.plan.scope import unique
 from tableapi.plan.traits import INSERT_ONLY, changelog, window_of
 from tableapi.tablespec import RowSchema, TimeKind
 from tableapi.types import DayTimeIntervalType
@@ -157,3 +160,91 @@ def window_join(node: n.Node) -> n.Node | None:
     if found < 2:
         return None
     return n.WindowJoin(node.left, node.right, node.kind, conjunction(rest), (left.start, left.end), (right.start, right.end))
+
+
+def versions_filter(node: n.Node) -> n.Node | None:
+    """TemporalJoin(a, Filter(b, p)) → TemporalJoin(a, b) with p in its condition: the version valid at a time is found first, then
+    tested, so no version is lost to the filter."""
+    if not isinstance(node, n.TemporalJoin):
+        return None
+    right = node.right
+    if isinstance(right, n.Filter):
+        return replace(node, right=right.input, condition=_and(node.condition, right.condition))
+    if not (isinstance(right, n.Project) and isinstance(right.input, n.Filter)):
+        return None
+    below = right.input.input
+    taken = [*node.left.schema.names, *right.schema.names]
+    extra: dict[str, str] = {}
+    for name in sorted(columns(right.input.condition)):
+        extra[name] = unique(name, [*taken, *extra.values()])
+    items = [n.NamedRex(new, Ref(below.schema[old].type, old)) for old, new in extra.items()]
+    moved = substitute(right.input.condition, {old: Ref(below.schema[old].type, new) for old, new in extra.items()})
+    wider = n.Project(below, (*right.columns, *items))
+    joined = replace(node, right=wider, condition=_and(node.condition, moved))
+    return n.Project(joined, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema))
+
+
+def _and(first: Rex | None, second: Rex) -> Rex:
+    both = conjunction([second] if first is None else [first, second])
+    assert both is not None
+    return both
+
+
+def computed_join_keys(node: n.Node) -> n.Node | None:
+    """Join(a, b, f(a) = g(b)) → Join over inputs that compute f(a) and g(b) as columns: rows can then be spread by key."""
+    if not isinstance(node, n.Join | n.IntervalJoin) or node.condition is None:
+        return None
+    sides = [_KeySide(node.left), _KeySide(node.right)]
+    taken = set(node.left.schema.names) | set(node.right.schema.names)
+    parts: list[Rex] = []
+    changed = False
+    for part in conjuncts(node.condition):
+        keys = _one_sided_pair(part, sides)
+        if keys is None:
+            parts.append(part)
+            continue
+        refs = tuple(side.column(rex, taken) for side, rex in keys)
+        changed = changed or any(r is not rex for r, (_, rex) in zip(refs, keys, strict=True))
+        parts.append(Call(part.type, "EQUALS", refs))
+    if not changed:
+        return None
+    joined = replace(node, left=sides[0].build(), right=sides[1].build(), condition=conjunction(parts))
+    wanted = node.schema
+    return n.Project(joined, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in wanted))
+
+
+class _KeySide:
+    """One side of a join and the key columns computed on it."""
+
+    def __init__(self, node: n.Node) -> None:
+        self.node, self.names, self.added = node, set(node.schema.names), list[n.NamedRex]()
+
+    def column(self, rex: Rex, taken: set[str]) -> Rex:
+        if isinstance(rex, Ref):
+            return rex
+        name = unique("$key", taken)
+        taken.add(name)
+        self.added.append(n.NamedRex(name, rex))
+        return Ref(rex.type, name)
+
+    def build(self) -> n.Node:
+        if not self.added:
+            return self.node
+        own = [n.NamedRex(f.name, Ref(f.type, f.name)) for f in self.node.schema]
+        return n.Project(self.node, (*own, *self.added))
+
+
+def _one_sided_pair(part: Rex, sides: list[_KeySide]) -> list[tuple[_KeySide, Rex]] | None:
+    """(side, expression) of both arguments of an equality whose arguments read different sides only."""
+    if not (isinstance(part, Call) and part.function == "EQUALS"):
+        return None
+    if part.args[0].type.nullable() != part.args[1].type.nullable():
+        return None
+    found = []
+    for rex in part.args:
+        used = columns(rex)
+        side = next((s for s in sides if used and used <= s.names), None)
+        if side is None or not is_movable(rex):
+            return None
+        found.append((side, rex))
+    return found if found[0][0] is not found[1][0] else None
