@@ -257,3 +257,22 @@ def chain_collect(owners: Any, heads: Any, following: Any, total: int) -> Any:
                 k += 1
                 node = following[node]
     return ids, positions
+
+
+@_jit
+def chain_pop(owners: Any, heads: Any, tails: Any, following: Any, previous: Any) -> Any:
+    """Takes the first node off each owner's chain, one after the other; -1 where the chain is empty or the owner is -1."""
+    ids = np.full(len(owners), -1, np.int64)
+    for i in range(len(owners)):
+        owner = owners[i]
+        if owner < 0 or heads[owner] < 0:
+            continue
+        node = heads[owner]
+        after = following[node]
+        heads[owner] = after
+        if after < 0:
+            tails[owner] = -1
+        else:
+            previous[after] = -1
+        ids[i] = node
+    return ids

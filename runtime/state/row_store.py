@@ -73,9 +73,13 @@ class RowStore:
 
     def remove(self, ids: Ids) -> None:
         """Forgets rows (each id once)."""
+        self.clear(ids)
+        self.ids.give_back(ids)
+
+    def clear(self, ids: Ids) -> None:
+        """Releases what rows hold without giving their ids away: for stores whose ids are another index's slots."""
         for column in self._columns.values():
             column.free(ids)
-        self.ids.give_back(ids)
 
     def live_ids(self) -> Ids:
         """Ids of all live rows, ascending."""
@@ -149,6 +153,16 @@ class Chains:
 
         if len(ids):
             kernels.chain_remove(ids, owners, self._heads, self._tails, self._following, self._previous)
+
+    def pop(self, owners: Ids) -> Ids:
+        """Takes the first row off each owner's chain, one after the other; -1 where there is none (or the owner is -1)."""
+        from tableapi.runtime.state import kernels
+
+        if not len(owners):
+            return NONE
+        self._reserve(int(owners.max()) + 1, 0)
+        ids: Ids = kernels.chain_pop(owners, self._heads, self._tails, self._following, self._previous)
+        return ids
 
     def collect(self, owners: Ids) -> tuple[Ids, Ids]:
         """All rows of the chains of `owners` (-1: no chain): row ids, and for each its position in `owners`."""

@@ -1,14 +1,24 @@
 """Conversions between kinds of changelogs.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports `runtime.state` and the operator contract.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tableapi.errors import UnsupportedError
-from tableapi.runtime.stream.operator import Operator
+import numpy as np
+import polars as pl
+
+from tableapi.row import RowKind
+from tableapi.runtime.state.columns import Ids
+from tableapi.runtime.state.hashing import key_groups
+from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.row_store import RowStore
+from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.emit import changes, differs, emit_in_pieces
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -25,7 +35,7 @@ class ChangelogNormalizeSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("ChangelogNormalize is not supported yet", fix="run the query in batch mode")
+        return LatestRows(self.input, self.key, self.generate_update_before)
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class DropUpdateBeforeSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("DropUpdateBefore is not supported yet", fix="run the query in batch mode")
+        return DropUpdateBefore()
 
 
 @dataclass(frozen=True)
@@ -49,4 +59,80 @@ class UpsertMaterializeSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("UpsertMaterialize is not supported yet", fix="run the query in batch mode")
+        from tableapi.runtime.stream.upsert_materialize import UpsertMaterialize
+
+        return UpsertMaterialize(self.input, self.key)
+
+
+class DropUpdateBefore(Operator):
+    """Emits each batch without its -U rows; no state."""
+
+    def process(self, input: int, batch: Batch) -> None:
+        if batch.kinds is not None:
+            batch = batch.filter(batch.kinds != RowKind.UPDATE_BEFORE)
+        if batch.height:
+            self.context.emit(batch)
+
+
+class LatestRows(Operator):
+    """Keeps the latest row of each key. Emits +I, -U/+U (when the row differs) and -D with the stored row.
+
+    State: an index of keys; the row of each slot, in a RowStore whose ids are the slots. Cost: O(rows of the batch).
+    """
+
+    def __init__(self, input: RowSchema, key: tuple[str, ...], generate_update_before: bool) -> None:
+        types = input.to_polars()
+        self._key, self._generate_update_before = key, generate_update_before
+        self._index = KeyIndex({k: types[k] for k in key})
+        self._rows = RowStore(types)
+        self._names = list(types)
+
+    def process(self, input: int, batch: Batch) -> None:
+        if batch.kinds is not None:
+            batch = batch.filter(batch.kinds != RowKind.UPDATE_BEFORE)
+            if not batch.height:
+                return
+        slots, new_rows = self._index.insert(batch.frame)
+        self._rows.ids.bound = max(self._rows.ids.bound, self._index.bound)
+        local, touched = self._index.distinct(slots)
+        existed = np.ones(len(touched), dtype=np.bool_)
+        existed[local[new_rows]] = False
+        last = np.empty(len(touched), dtype=np.int64)
+        last[local] = np.arange(batch.height)
+        exists = batch.adds()[last]
+        after = batch.frame[last].select(self._names)
+        known = touched[existed]
+        before = after.clone()
+        if len(known):
+            stored = np.where(existed, np.cumsum(existed) - 1, 0)
+            before = self._rows.gather(known)[stored]
+        changed = differs(before, after)
+        order, kinds = changes(existed, exists, changed, self._generate_update_before)
+        keep = exists & (~existed | changed)
+        self._rows.write(touched[keep], after.filter(pl.Series(keep)))
+        self._forget(touched[~exists], touched[~exists & existed])
+        if len(order):
+            emit_in_pieces(self.context.emit, Batch(pl.concat([before, after])[order], kinds), self.context.max_batch_rows)
+        self.context.metrics["keys"] = self._index.count
+
+    def _forget(self, slots: Ids, stored: Ids) -> None:
+        if len(slots):
+            self._rows.clear(stored)
+            self._index.free(slots)
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        slots = self._index.live_slots()
+        rows = self._rows.gather(slots)
+        writer.frame("rows", SavedRows(self.context.subtask, key_groups(rows, self._key)).tag(rows))
+
+    def restore(self, reader: SnapshotReader) -> None:
+        frame = reader.frame("rows")
+        if frame is None or not frame.height:
+            return
+        rows = untagged(frame)
+        slots, _ = self._index.insert(rows)
+        self._rows.ids.bound = self._index.bound
+        self._rows.write(slots, rows)
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        return {"rows": self._rows.gather(self._index.live_slots())}

@@ -1,13 +1,15 @@
 """Grouping sets: repeats each row once per set, with the absent keys NULL.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports the operator contract.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tableapi.errors import UnsupportedError
+import polars as pl
+
+from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.operator import Operator
 from tableapi.tablespec import RowSchema
 
@@ -28,4 +30,21 @@ class ExpandSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("Expand is not supported yet", fix="run the query in batch mode")
+        return Expand(self)
+
+
+class Expand(Operator):
+    """Emits each batch once per grouping set; no state."""
+
+    def __init__(self, spec: ExpandSpec) -> None:
+        types = spec.input.to_polars()
+        self._sets: list[list[pl.Expr]] = []
+        for present in spec.grouping_sets:
+            absent = [key for key in spec.keys if key not in present]
+            mask = sum(1 << (len(spec.keys) - 1 - spec.keys.index(key)) for key in absent)
+            nulls = [pl.lit(None, dtype=types[key]).alias(key) for key in absent]
+            self._sets.append([*nulls, pl.lit(mask, dtype=pl.Int64).alias(spec.group_id)])
+
+    def process(self, input: int, batch: Batch) -> None:
+        for expressions in self._sets:
+            self.context.emit(batch.with_frame(batch.frame.with_columns(expressions)))

@@ -1,15 +1,25 @@
 """Unbounded GROUP BY, DISTINCT and global aggregates.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports the plan, `runtime.state`, the aggregate calls and the operator contract.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tableapi.errors import UnsupportedError
+import numpy as np
+import polars as pl
+
 from tableapi.plan.nodes import NamedAgg
-from tableapi.runtime.stream.operator import Operator
+from tableapi.row import RowKind
+from tableapi.runtime.state.columns import Ids, grown
+from tableapi.runtime.state.hashing import key_groups
+from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
+from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
+from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
+from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces, hstack
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -29,6 +39,151 @@ class GroupAggregateSpec:
     generate_update_before: bool = True
     ttl_ms: int | None = None
 
+    def __post_init__(self) -> None:
+        check_supported(self.aggregates)
+
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("GroupAggregate is not supported yet", fix="run the query in batch mode")
+        return GroupAggregate(self)
+
+
+class GroupAggregate(Operator):
+    """Keeps running values per group and emits each group's change, once a batch.
+
+    Emits +I for a new group, -U/+U when a result changed, -D when a group's last row was taken back; nothing for results that stay the
+    same. Without keys there is one group, which appears with the first row (Flink: no zero row in streaming).
+    State: an index from keys to slots; rows per slot (when the input retracts); the calls' running values by slot.
+    Cost of a batch: O(rows of the batch); bags of values (MIN/MAX/FIRST/LAST of an input that retracts) cost O(values of touched groups).
+    """
+
+    def __init__(self, spec: GroupAggregateSpec) -> None:
+        self._spec = spec
+        types = spec.input.to_polars()
+        self._index = KeyIndex({key: types[key] for key in spec.keys})
+        self._rows = np.zeros(0, dtype=np.int64)
+        self._touched_ms = np.zeros(0, dtype=np.int64)
+        self._timer_is_set = False
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        spec = self._spec
+        self._aggregates = AggregateSet(spec.input, spec.aggregates, context.session, not spec.input_is_insert_only)
+
+    def process(self, input: int, batch: Batch) -> None:
+        slots, new_rows = self._index.insert(batch.frame)
+        self._reserve()
+        _, touched = self._index.distinct(slots)
+        existed = np.ones(len(touched), dtype=np.bool_)
+        if len(new_rows):
+            existed[np.isin(touched, slots[new_rows], assume_unique=True)] = False
+        has_old = bool(existed.any()) and bool(self._spec.aggregates)
+        before = self._aggregates.values(touched) if has_old else None
+        adds = None if batch.is_insert_only else batch.adds()
+        self._aggregates.update(slots, batch.frame, adds)
+        if self._spec.input_is_insert_only:
+            exists = np.ones(len(touched), dtype=np.bool_)
+        else:
+            self._count_rows(slots, adds)
+            exists = self._rows[touched] > 0
+        self._emit(touched, existed, exists, before)
+        if not self._spec.input_is_insert_only:
+            self._forget(touched[~exists])
+        if self._spec.ttl_ms is not None:
+            self._touch(touched)
+        self.context.metrics["keys"] = self._index.count
+
+    def _count_rows(self, slots: Ids, adds: Mask | None) -> None:
+        from tableapi.runtime.state import kernels
+
+        signs = np.empty(0, dtype=np.int64) if adds is None else np.where(adds, 1, -1)
+        kernels.add_counts(self._rows, slots, np.empty(0, dtype=np.bool_), signs)
+
+    def _emit(self, touched: Ids, existed: Mask, exists: Mask, before: pl.DataFrame | None) -> None:
+        emit, limit = self.context.emit, self.context.max_batch_rows
+        if not existed.any():
+            fresh = touched if exists.all() else touched[exists]
+            frame = hstack([self._index.keys(fresh), self._aggregates.values(fresh)])
+            emit_in_pieces(emit, Batch(frame), limit)
+            return
+        if before is None:
+            self._emit_distinct(touched, existed, exists)
+            return
+        after = self._aggregates.values(touched)
+        order, kinds = changes(existed, exists, differs(before, after), self._spec.generate_update_before)
+        if not len(order):
+            return
+        if len(order) == len(touched) and bool((order >= len(touched)).all()):
+            values = after
+        else:
+            values = pl.concat([before, after])[order]
+        frame = hstack([self._index.keys(touched[order % len(touched)]), values])
+        emit_in_pieces(emit, Batch(frame, kinds), limit)
+
+    def _emit_distinct(self, touched: Ids, existed: Mask, exists: Mask) -> None:
+        comes, goes = touched[exists & ~existed], touched[existed & ~exists]
+        kinds = np.repeat(np.array([RowKind.DELETE, RowKind.INSERT], dtype=np.int8), [len(goes), len(comes)])
+        frame = self._index.keys(np.concatenate([goes, comes]))
+        series = pl.Series("kind", kinds, dtype=KIND_DTYPE) if len(goes) else None
+        emit_in_pieces(self.context.emit, Batch(frame, series), self.context.max_batch_rows)
+
+    def _reserve(self) -> None:
+        bound = self._index.bound
+        self._aggregates.reserve(bound)
+        if not self._spec.input_is_insert_only:
+            self._rows = grown(self._rows, bound)
+
+    def _forget(self, slots: Ids) -> None:
+        if not len(slots):
+            return
+        self._aggregates.clear(slots)
+        if not self._spec.input_is_insert_only:
+            self._rows[slots] = 0
+        self._index.free(slots)
+
+    def _touch(self, slots: Ids) -> None:
+        assert self._spec.ttl_ms is not None
+        self._touched_ms = grown(self._touched_ms, self._index.bound)
+        now = self.context.clock.now_ms()
+        self._touched_ms[slots] = now
+        if not self._timer_is_set:
+            self._timer_is_set = True
+            self.context.set_timer(now + self._spec.ttl_ms)
+
+    def on_timer(self, time_ms: int) -> None:
+        assert self._spec.ttl_ms is not None
+        self._timer_is_set = False
+        live = self._index.live_slots()
+        last = self._touched_ms[live]
+        self._forget(live[last <= time_ms - self._spec.ttl_ms])
+        left = last[last > time_ms - self._spec.ttl_ms]
+        if len(left):
+            self._timer_is_set = True
+            self.context.set_timer(int(left.min()) + self._spec.ttl_ms)
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        slots = self._index.live_slots()
+        keys = self._index.keys(slots)
+        groups = key_groups(keys) if self._spec.keys else None
+        saved = SavedRows(self.context.subtask, groups)
+        extra = [] if self._spec.input_is_insert_only else [pl.Series(_ROWS, self._rows[slots])]
+        writer.frame("groups", saved.tag(keys.with_columns(extra) if keys.width else pl.DataFrame(extra or {_ROWS: slots})))
+        self._aggregates.save(writer, slots, saved)
+
+    def restore(self, reader: SnapshotReader) -> None:
+        frame = reader.frame("groups")
+        if frame is None or not frame.height:
+            return
+        slots, _ = self._index.insert(untagged(frame))
+        self._reserve()
+        if not self._spec.input_is_insert_only:
+            self._rows[slots] = frame[_ROWS].to_numpy()
+        self._aggregates.load(reader, LoadedRows(frame, slots))
+        if self._spec.ttl_ms is not None:
+            self._touch(slots)
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        slots = self._index.live_slots()
+        return {"groups": hstack([self._index.keys(slots), self._aggregates.values(slots)])}
+
+
+_ROWS = "__rows"

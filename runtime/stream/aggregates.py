@@ -1,0 +1,317 @@
+"""The aggregate calls of an operator over many groups: inputs, FILTER, DISTINCT, running values, results.
+
+Used by every operator that aggregates by slot. Imports the registry, `runtime.state` and the running values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tableapi.errors import UnsupportedError
+from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, SessionContext, lookup
+from tableapi.plan.nodes import NamedAgg
+from tableapi.plan.rex import AggCall, Ref, Rex
+from tableapi.runtime.expressions import aggregate_of, exact, finish_aggregate, lower
+from tableapi.runtime.state.columns import Ids, grown
+from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.row_store import Chains
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
+from tableapi.runtime.stream.accumulators import ALL_ADDED, RunningValue, Signs, running_value
+from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
+from tableapi.tablespec import RowSchema
+from tableapi.types import ArrayType
+
+
+def check_supported(aggregates: Sequence[NamedAgg]) -> None:
+    """Raises UnsupportedError for calls that the stream engine cannot keep incrementally."""
+    for aggregate in aggregates:
+        call = aggregate.call
+        if call.order_by:
+            raise UnsupportedError(
+                f"{call}: WITHIN GROUP is not supported in streaming mode yet", fix="run the query in batch mode"
+            )
+        if call.udaf is None and not isinstance(lookup(call.function), AggregateFunction):
+            raise UnsupportedError(f"{call.function} is not an aggregate function", fix="use it with OVER")
+
+
+@dataclass
+class _Source:
+    """Calls that see the same rows: the same FILTER, and for DISTINCT the same arguments."""
+
+    filter: str | None
+    distinct: _DistinctRows | None
+    inputs: list[_Input] = field(default_factory=list)
+
+
+@dataclass
+class _Input:
+    """A running value and the expression that feeds it (None: counts rows)."""
+
+    key: tuple[object, ...]
+    expression: pl.Expr | None
+    value: RunningValue
+    accumulator: Accumulator
+    dtype: pl.DataType
+    column: str
+
+
+@dataclass
+class _Call:
+    """How a call's result follows from the columns of running values."""
+
+    name: str
+    result: pl.Expr
+
+
+class AggregateSet:
+    """Running values of `aggregates` per slot.
+
+    Equal accumulators of different calls are kept once. Cost of a batch: one Polars `select` for all inputs,
+    then one kernel pass per distinct accumulator.
+
+    Args:
+        retracts: The input has -U and -D.
+    """
+
+    def __init__(self, input: RowSchema, aggregates: Sequence[NamedAgg], session: SessionContext, retracts: bool) -> None:
+        check_supported(aggregates)
+        self._input, self._aggregates, self._session, self._retracts = input, tuple(aggregates), session, retracts
+        self._sources: list[_Source] = []
+        self._calls: list[_Call] = []
+        self._bound = 0
+        self._columns: list[_Input] = []
+        for aggregate in aggregates:
+            self._add(aggregate.name, aggregate.call)
+        self.types = {a.name: a.call.type.to_polars() for a in aggregates}
+
+    def _add(self, name: str, call: AggCall) -> None:
+        if call.udaf is not None:
+            raise UnsupportedError(f"{name}: a Python aggregate is not supported here yet", fix="run the query in batch mode")
+        function = aggregate_of(call.function)
+        args = [lower(arg, self._session) for arg in call.args]
+        source = self._source(call)
+        columns = []
+        for accumulator in function.accumulators([a.type for a in call.args], call.type):
+            columns.append(self._feed(source, accumulator, args))
+        result = finish_aggregate(call, [pl.col(c) for c in columns], self._session)
+        self._calls.append(_Call(name, exact(result, call.type).alias(name)))
+
+    def _source(self, call: AggCall) -> _Source:
+        key = (call.filter, str(call.args) if call.distinct else None)
+        for source in self._sources:
+            if key == (source.filter, None if source.distinct is None else source.distinct.key):
+                return source
+        distinct = _DistinctRows(self._input, call.args, self._retracts) if call.distinct else None
+        self._sources.append(_Source(call.filter, distinct))
+        return self._sources[-1]
+
+    def _feed(self, source: _Source, accumulator: Accumulator, args: list[pl.Expr]) -> str:
+        expression = None if accumulator.input is None else accumulator.input(args)
+        key = (accumulator.kind, accumulator.type, None if expression is None else expression.meta.serialize())
+        for known in source.inputs:
+            if known.key == key:
+                return known.column
+        dtype = accumulator.type.to_polars()
+        if accumulator.kind is AccumulatorKind.VALUES:
+            assert isinstance(accumulator.type, ArrayType)
+            dtype = accumulator.type.element_type.to_polars()
+        if expression is not None and accumulator.kind is not AccumulatorKind.COUNT:
+            expression = expression.cast(dtype)
+        value = running_value(accumulator.kind, dtype, self._retracts)
+        made = _Input(key, expression, value, accumulator, dtype, f"__running_{len(self._columns)}")
+        source.inputs.append(made)
+        self._columns.append(made)
+        return made.column
+
+    def reserve(self, bound: int) -> None:
+        """Makes room for slots below `bound`; new slots are empty groups."""
+        if bound > self._bound:
+            self._bound = bound
+            for column in self._columns:
+                column.value.reserve(bound)
+
+    def update(self, slots: Ids, frame: pl.DataFrame, adds: npt.NDArray[np.bool_] | None) -> None:
+        """Folds rows into their slots.
+
+        Args:
+            slots: Slot of each row.
+            frame: The rows.
+            adds: FALSE where a row is taken back; None: all are added.
+        """
+        signs = ALL_ADDED if adds is None else np.where(adds, 1, -1)
+        for source in self._sources:
+            self._update_source(source, slots, frame, signs)
+
+    def _update_source(self, source: _Source, slots: Ids, frame: pl.DataFrame, signs: Signs) -> None:
+        if source.filter is not None:
+            mask = frame[source.filter].fill_null(False)
+            if not mask.all():
+                chosen = mask.to_numpy()
+                frame, slots = frame.filter(mask), slots[chosen]
+                signs = signs[chosen] if len(signs) else signs
+        if source.distinct is not None and frame.height:
+            rows, signs = source.distinct.changes(slots, frame, signs)
+            frame, slots = frame[rows], slots[rows]
+        if not frame.height:
+            return
+        expressions = [i.expression.alias(i.column) for i in source.inputs if i.expression is not None]
+        inputs = _per_row(frame, expressions)
+        for i in source.inputs:
+            i.value.update(slots, None if i.expression is None else inputs[i.column], signs)
+
+    def values(self, slots: Ids) -> pl.DataFrame:
+        """Results of the calls for each slot, one column a call."""
+        return self._finish(len(slots), [c.value.read(slots).alias(c.column) for c in self._columns])
+
+    def merged(self, slots: Ids, groups: Ids, count: int) -> pl.DataFrame:
+        """Results for `count` groups of slots, as if the rows of a group's slots were in one slot."""
+        columns = []
+        for source in self._sources:
+            if source.distinct is None:
+                columns += [i.value.merged(slots, groups, count).alias(i.column) for i in source.inputs]
+            else:
+                columns += self._merged_distinct(source, slots, groups, count)
+        return self._finish(count, columns)
+
+    def _merged_distinct(self, source: _Source, slots: Ids, groups: Ids, count: int) -> list[pl.Series]:
+        assert source.distinct is not None
+        rows, positions = source.distinct.collect(slots)
+        keyed = rows.with_columns(pl.Series("__group", groups[positions])).unique(maintain_order=True)
+        inputs = _per_row(keyed, [i.expression.alias(i.column) for i in source.inputs if i.expression is not None])
+        into = keyed["__group"].to_numpy().astype(np.int64)
+        columns = []
+        for i in source.inputs:
+            fresh = running_value(i.accumulator.kind, i.dtype, False)
+            fresh.reserve(count)
+            fresh.update(into, None if i.expression is None else inputs[i.column], ALL_ADDED)
+            columns.append(fresh.read(np.arange(count)).alias(i.column))
+        return columns
+
+    def _finish(self, height: int, columns: list[pl.Series]) -> pl.DataFrame:
+        if not self._calls:
+            return pl.DataFrame(height=height)
+        frame = pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
+        return frame.select([c.result for c in self._calls])
+
+    def clear(self, slots: Ids) -> None:
+        """Makes the slots empty groups again."""
+        for source in self._sources:
+            if source.distinct is not None:
+                source.distinct.clear(slots)
+        for column in self._columns:
+            column.value.clear(slots)
+
+    def save(self, writer: SnapshotWriter, slots: Ids, saved: SavedRows) -> None:
+        """Writes the state of the slots."""
+        for index, column in enumerate(self._columns):
+            frame, positions = column.value.save(slots)
+            writer.frame(f"running_{index}", saved.tag(frame, positions))
+        for index, source in enumerate(self._sources):
+            if source.distinct is not None:
+                frame, positions = source.distinct.save(slots)
+                writer.frame(f"distinct_{index}", saved.tag(frame, positions))
+
+    def load(self, reader: SnapshotReader, loaded: LoadedRows) -> None:
+        """Takes over what `save` wrote. Room for the slots is reserved already."""
+        for index, column in enumerate(self._columns):
+            frame = reader.frame(f"running_{index}")
+            if frame is not None and frame.height:
+                column.value.load(loaded.ids_of(frame), frame["value"])
+        for index, source in enumerate(self._sources):
+            frame = reader.frame(f"distinct_{index}")
+            if source.distinct is not None and frame is not None and frame.height:
+                source.distinct.load(loaded.ids_of(frame), untagged(frame))
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the running values hold."""
+        return sum(column.value.size_bytes for column in self._columns) + sum(
+            source.distinct.size_bytes for source in self._sources if source.distinct
+        )
+
+
+class _DistinctRows:
+    """Which argument rows each slot has seen, and how often: turns a batch into first arrivals (+1) and last departures (-1).
+
+    Layout: an index over (slot, arguments), a count per pair, and a chain of pairs per slot.
+    """
+
+    def __init__(self, input: RowSchema, args: Sequence[Rex], retracts: bool) -> None:
+        self.key = str(tuple(args))
+        self._names = list(dict.fromkeys(ref.name for ref in args if isinstance(ref, Ref)))
+        self._retracts = retracts
+        types = input.to_polars()
+        self._pairs = KeyIndex({_SLOT: pl.Int64(), **{name: types[name] for name in self._names}})
+        self._counts = np.zeros(0, dtype=np.int64)
+        self._by_slot = Chains()
+        self._owner: Ids = np.full(0, -1, dtype=np.int64)
+
+    def changes(self, slots: Ids, frame: pl.DataFrame, signs: Signs) -> tuple[Ids, Signs]:
+        """Rows of the batch that change what is distinct in their slot, and their signs."""
+        keyed = frame.select(self._names).with_columns(pl.Series(_SLOT, slots))
+        pairs, new_rows = self._pairs.insert(keyed)
+        self._own(pairs[new_rows], slots[new_rows])
+        if not self._retracts:
+            return new_rows, ALL_ADDED
+        local, touched = self._pairs.distinct(pairs)
+        before = self._counts[touched]
+        np.add.at(self._counts, pairs, signs if len(signs) else 1)
+        after = self._counts[touched] = np.maximum(self._counts[touched], 0)
+        first_rows = np.unique(local, return_index=True)[1]
+        appeared, vanished = (before <= 0) & (after > 0), (before > 0) & (after <= 0)
+        rows = np.concatenate([first_rows[vanished], first_rows[appeared]])
+        changed = np.repeat(np.array([-1, 1]), [np.count_nonzero(vanished), np.count_nonzero(appeared)])
+        self._forget(touched[after <= 0])
+        return rows, changed
+
+    def _own(self, pairs: Ids, slots: Ids) -> None:
+        self._counts = grown(self._counts, self._pairs.bound)
+        self._owner = grown(self._owner, self._pairs.bound, -1)
+        self._counts[pairs] = 0
+        self._owner[pairs] = slots
+        self._by_slot.append(pairs, slots)
+
+    def _forget(self, pairs: Ids) -> None:
+        self._by_slot.remove(pairs, self._owner[pairs])
+        self._pairs.free(pairs)
+
+    def collect(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
+        """The distinct argument rows of the slots, and the position in `slots` of each."""
+        pairs, positions = self._by_slot.collect(slots)
+        return self._pairs.keys(pairs).drop(_SLOT), positions
+
+    def clear(self, slots: Ids) -> None:
+        """Forgets all that the slots have seen."""
+        self._forget(self._by_slot.collect(slots)[0])
+
+    def save(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
+        """The pairs of the slots with their counts, and the position in `slots` of each."""
+        pairs, positions = self._by_slot.collect(slots)
+        return self._pairs.keys(pairs).drop(_SLOT).with_columns(pl.Series(_COUNT, self._counts[pairs])), positions
+
+    def load(self, slots: Ids, frame: pl.DataFrame) -> None:
+        """Takes over what `save` gave; `slots` are the slots of the rows."""
+        pairs, new_rows = self._pairs.insert(frame.with_columns(pl.Series(_SLOT, slots)))
+        self._own(pairs[new_rows], slots[new_rows])
+        self._counts[pairs] = frame[_COUNT].to_numpy()
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        return self._pairs.size_bytes + self._counts.nbytes + self._owner.nbytes
+
+
+_SLOT = "__slot"
+_COUNT = "__count"
+
+
+def _per_row(frame: pl.DataFrame, expressions: list[pl.Expr]) -> pl.DataFrame:
+    """Evaluates expressions, constants being repeated for each row."""
+    if not expressions:
+        return frame.select([])
+    return frame.select(pl.int_range(pl.len()).alias("__row_number"), *expressions)
