@@ -1,4 +1,4 @@
-"""Puts the user's line into errors: a decorator for the public methods of the front end. May import errors and expression_base."""
+"""Puts the user's line into errors: a decorator for the public methods of the front end. May import errors and expressions."""
 
 from __future__ import annotations
 

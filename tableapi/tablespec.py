@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tableapi.errors import UnknownNameError, did_you_mean
 from tableapi.types import DataType
@@ -120,8 +120,47 @@ class ObjectIdentifier:
     database: str
     name: str
 
+    @staticmethod
+    def of(catalog_name: str, database_name: str, object_name: str) -> ObjectIdentifier:
+        """The identifier of three names (PyFlink: `ObjectIdentifier.of`).
+
+        >>> ObjectIdentifier.of("c", "d", "t").as_summary_string()
+        'c.d.t'
+        """
+        return ObjectIdentifier(catalog_name, database_name, object_name)
+
+    def get_catalog_name(self) -> str:
+        """Name of the catalog."""
+        return self.catalog
+
+    def get_database_name(self) -> str:
+        """Name of the database."""
+        return self.database
+
+    def get_object_name(self) -> str:
+        """Name of the object in its database."""
+        return self.name
+
+    def to_list(self) -> list[str]:
+        """The three names."""
+        return [self.catalog, self.database, self.name]
+
+    def to_object_path(self) -> Any:
+        """Database and name, without the catalog."""
+        from tableapi.catalog_objects import ObjectPath
+
+        return ObjectPath(self.database, self.name)
+
+    def as_serializable_string(self) -> str:
+        """The quoted SQL name."""
+        return str(self)
+
+    def as_summary_string(self) -> str:
+        """The names joined by points."""
+        return ".".join(self.to_list())
+
     def __str__(self) -> str:
-        return ".".join(f"`{part}`" for part in (self.catalog, self.database, self.name))
+        return ".".join("`" + part.replace("`", "``") + "`" for part in (self.catalog, self.database, self.name))
 
 
 @dataclass(frozen=True)
