@@ -147,8 +147,15 @@ class TextFormat(Format):
     """A format of records in a byte stream."""
 
     @abstractmethod
-    def decoder(self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any]) -> TextDecoder:
-        """A decoder of rows of `schema` (all stored fields in order) that yields `columns`."""
+    def decoder(
+        self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    ) -> TextDecoder:
+        """A decoder of rows of `schema` (all stored fields in order).
+
+        Args:
+            columns: What it yields, in order: fields of `schema`, and columns named in `metadata`.
+            metadata: Column name to the metadata key (of `self.metadata`) that fills it.
+        """
 
     @abstractmethod
     def encoder(self, schema: RowSchema, options: Mapping[str, Any]) -> TextEncoder:

@@ -217,16 +217,16 @@ class CsvDecoder(TextDecoder):
     def _row(self, raw: bytes) -> dict[str, str | None]:
         values = self._fields(raw.decode("utf-8"))
         row: dict[str, str | None] = {}
-        for field, value in zip(self.schema, values, strict=True):
-            if field.name not in self.wanted:
+        for column, value in zip(self.schema, values, strict=True):
+            if column.name not in self.wanted:
                 continue
             try:
-                self._check(value, field.type)
-                row[field.name] = value
+                self._check(value, column.type)
+                row[column.name] = value
             except (ConversionError, pl.exceptions.PolarsError) as e:
                 if not self.dialect.is_lenient:
-                    raise ConversionError(f"field '{field.name}': {e}") from None
-                row[field.name] = None
+                    raise ConversionError(f"field '{column.name}': {e}") from None
+                row[column.name] = None
         return row
 
     def _fields(self, text: str) -> list[str | None]:
@@ -343,7 +343,9 @@ class CsvFormat(TextFormat):
             allows_trailing_delimiter=options["allow-trailing-comma"],
         )
 
-    def decoder(self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any]) -> CsvDecoder:
+    def decoder(
+        self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    ) -> CsvDecoder:
         _check_types(schema)
         return CsvDecoder(schema, tuple(columns), self.dialect(options))
 

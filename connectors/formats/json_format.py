@@ -79,14 +79,15 @@ class JsonDecoder(TextDecoder):
     needs_all: bool = False
 
     def decode(self, data: bytes) -> Decoded:
-        decoded = decode_lines(data, self._fast, self._slow)
+        decoded = decode_lines(data, self.fast, self.slow)
         return Decoded(decoded.frame) if self.is_lenient else decoded
 
     @property
     def _types(self) -> dict[str, DataType]:
         return {f.name: f.type for f in self.fields}
 
-    def _fast(self, data: bytes) -> pl.DataFrame:
+    def fast(self, data: bytes) -> pl.DataFrame:
+        """All lines at once; raises one of `PARSE_ERRORS` when a line does not fit."""
         if not data or data.isspace():
             return pl.DataFrame(schema=self.fields.to_polars())
         if _needs_exact_numbers(self.fields) and _LONG_NUMBER.search(data):
@@ -105,7 +106,8 @@ class JsonDecoder(TextDecoder):
             raise ConversionError("a field may be missing")
         return convert_frame(raw, self._types, self.style)
 
-    def _slow(self, data: bytes) -> tuple[pl.DataFrame, list[BadRecord]]:
+    def slow(self, data: bytes) -> tuple[pl.DataFrame, list[BadRecord]]:
+        """Line by line, with the lines that do not fit."""
         records: list[dict[str, Any]] = []
         bad: list[BadRecord] = []
         for offset, line, raw in split_lines(data):
@@ -193,7 +195,9 @@ class JsonFormat(TextFormat):
     def check_options(self, values: Mapping[str, Any]) -> None:
         single_choice(values, "fail-on-missing-field", "ignore-parse-errors", self.name)
 
-    def decoder(self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any]) -> JsonDecoder:
+    def decoder(
+        self, schema: RowSchema, columns: Sequence[str], options: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    ) -> JsonDecoder:
         fields = RowSchema(tuple(schema[name] for name in columns))
         check_types(self.name, fields)
         return JsonDecoder(fields, style_of(options), options["ignore-parse-errors"], options["fail-on-missing-field"])
