@@ -1,7 +1,7 @@
 """Typed expressions to Polars: the one lowering that batch plans and streaming operators share.
 
-`lower` builds a Polars expression whose dtype is exactly `rex.type.to_polars()`. May import plan.rex, plan.nodes, functions, types and
-runtime.casts.
+`lower` builds a Polars expression whose dtype is exactly `rex.type.to_polars()`. May import plan.rex, plan.nodes, functions,
+types and runtime.casts.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def _lower(rex: Rex, context: _Context) -> pl.Expr:
             return pl.col(name)
         case Literal(value=value):
             return literal(value, rex.type)
-        case Cast(arg=arg):
-            lowered = _lower(arg, context)
-            return cast(lowered, arg.type, rex.type, context.session, is_try=rex.is_try, guard=context.guard)
+        case Cast(arg=arg, is_try=is_try, is_implicit=is_implicit):
+            value, session = _lower(arg, context), context.session
+            return cast(value, arg.type, rex.type, session, is_try=is_try, is_implicit=is_implicit, guard=context.guard)
         case Call():
             return _lower_call(rex, context)
         case UdfCall():
