@@ -50,6 +50,8 @@ class _Kind(IntEnum):
     """Rows in memory of their own, with its descriptor."""
     INLINE = 5
     """Rows in the frame itself."""
+    DESCRIPTOR = 7
+    """A pickled object, with a descriptor."""
     ACKNOWLEDGE = 6
     """How far the receiver has copied the ring."""
 
@@ -62,6 +64,20 @@ class Delivery:
     channel: int
     batch: Batch
     cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An object that came with a descriptor, which belongs to the receiver."""
+
+    message: Any
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class _WaitingDescriptor:
+    frame: bytes
+    fd: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,7 @@ class Link:
         self._writer: RingWriter | None = None
         self._reader: RingReader | None = None
         self._urgent: deque[bytes] = deque()
-        self._outbox: deque[bytes | _Waiting] = deque()
+        self._outbox: deque[bytes | _Waiting | _WaitingDescriptor] = deque()
         self._frame: memoryview | None = None
         self._frame_fd: int | None = None
         self._is_waiting_for_ring = False
@@ -124,6 +140,12 @@ class Link:
         """Sends a picklable object ahead of rows that wait for room."""
         body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         self._urgent.append(_HEADER.pack(_Kind.OBJECT, len(body)) + body)
+        self.flush()
+
+    def send_descriptor(self, message: Any, fd: int) -> None:
+        """Sends a picklable object and a descriptor, which it takes over."""
+        body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        self._outbox.append(_WaitingDescriptor(_HEADER.pack(_Kind.DESCRIPTOR, len(body)) + body, fd))
         self.flush()
 
     def send_batch(self, job: int, channel: int, batch: Batch, cost: int) -> None:
@@ -171,6 +193,10 @@ class Link:
         item = self._outbox[0]
         if isinstance(item, bytes):
             self._frame = memoryview(item)
+            self._outbox.popleft()
+            return True
+        if isinstance(item, _WaitingDescriptor):
+            self._frame, self._frame_fd = memoryview(item.frame), item.fd
             self._outbox.popleft()
             return True
         return self._next_batch_frame(item)
@@ -249,6 +275,8 @@ class Link:
         match kind:
             case _Kind.OBJECT:
                 received.append(pickle.loads(body))
+            case _Kind.DESCRIPTOR:
+                received.append(Handed(pickle.loads(body), self._fds.popleft()))
             case _Kind.RING:
                 self._reader = RingReader(self._fds.popleft(), _POSITION.unpack(body)[0])
             case _Kind.ACKNOWLEDGE:

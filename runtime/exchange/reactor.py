@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import selectors
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tableapi.errors import StreamClosedError
 from tableapi.runtime.exchange.link import Link
 
 
@@ -21,6 +23,8 @@ class Reactor:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+        self._wake_lock = threading.Lock()
+        self._is_closed = False
         self._links: dict[int, Link] = {}
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
 
@@ -36,11 +40,14 @@ class Reactor:
 
     def add_reader(self, fd: int, ready: Callable[[], None]) -> None:
         """Calls `ready` whenever a descriptor can be read."""
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
         self._selector.register(fd, selectors.EVENT_READ, ready)
 
     def remove_reader(self, fd: int) -> None:
-        """Forgets a descriptor."""
-        self._selector.unregister(fd)
+        """Forgets a descriptor, also one that its owner has closed already."""
+        with suppress(KeyError):
+            self._selector.unregister(fd)
 
     def poll(self, timeout_s: float | None) -> None:
         """Waits until something happens or the time is up (0: not at all, None: for ever), then makes the calls."""
@@ -50,15 +57,18 @@ class Reactor:
             if key.events != wanted:
                 self._selector.modify(fd, wanted, key.data)
         for key, events in self._selector.select(timeout_s):
-            if events & selectors.EVENT_WRITE:
-                self._links[key.fd].flush()
+            if events & selectors.EVENT_WRITE and key.fd in self._links:
+                # Whoever reads from a link whose other end has gone finds that out, after what had arrived.
+                with suppress(StreamClosedError):
+                    self._links[key.fd].flush()
             if events & selectors.EVENT_READ:
                 key.data()
 
     def wake(self) -> None:
         """Ends the current or next `poll`."""
-        with suppress(BlockingIOError):
-            os.write(self._wake_write, b"w")
+        with self._wake_lock, suppress(BlockingIOError):
+            if not self._is_closed:
+                os.write(self._wake_write, b"w")
 
     def _woken(self) -> None:
         with suppress(BlockingIOError):
@@ -67,6 +77,8 @@ class Reactor:
 
     def close(self) -> None:
         """Releases the reactor's own descriptors."""
+        with self._wake_lock:
+            self._is_closed = True
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

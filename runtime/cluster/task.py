@@ -1,0 +1,259 @@
+"""One worker's part of a job: builds the operators of a graph and runs them in a single thread.
+
+Each step does one small thing: fire due timers, take one message from a queue (the furthest downstream first), or read a
+    source. What may send to other workers only runs while its channels have credit, so memory is bounded, and since queues
+    at the end of the graph can always be worked off, no two workers wait for each other.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+
+import polars as pl
+
+from tableapi.connectors.base import Split
+from tableapi.runtime.cluster.channels import Channel, LocalSender, RemoteSender, Sender, remote_channel
+from tableapi.runtime.cluster.clock import clock_for
+from tableapi.runtime.cluster.endpoints import CollectOperator, SinkOperator
+from tableapi.runtime.cluster.handle import VertexMetrics
+from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
+from tableapi.runtime.cluster.sources import POLL_S, EventTime, SourceRun
+from tableapi.runtime.cluster.vertex import ChainedOutput, Emitter, ExchangeOutput, Stopwatch, VertexRun
+from tableapi.runtime.exchange.link import Link
+from tableapi.runtime.exchange.messages import Message
+from tableapi.runtime.exchange.reactor import Reactor
+from tableapi.runtime.planner.graph import CollectSpec, JobGraph, SinkSpec, SourceSpec, Vertex, WatermarkSpec
+from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
+
+Assignment = Mapping[int, Sequence[Split]]
+"""The splits that a worker reads, by vertex id."""
+
+
+class Task:
+    """The vertices of a job that one worker runs.
+
+    Args:
+        graph: The whole job.
+        job: Its number in the session.
+        subtask: Which worker this is.
+        splits: What this worker reads.
+        links: The connections to the other workers, by subtask.
+        reactor: Where the worker waits; also watches the readers.
+        make_result_sender: Gives the sender that takes results to the program, from a vertex id.
+        clock: Processing time; None: the one that the job's configuration asks for.
+    """
+
+    def __init__(
+        self,
+        graph: JobGraph,
+        job: int,
+        subtask: int,
+        splits: Assignment,
+        links: Mapping[int, Link],
+        reactor: Reactor,
+        make_result_sender: Callable[[int], Sender],
+        clock: Clock | None = None,
+    ) -> None:
+        self.graph, self.job, self.subtask = graph, job, subtask
+        self.reactor = reactor
+        self.clock = clock or clock_for(graph.config.manual_clock_ms)
+        self._splits, self._links, self._make_result_sender = splits, links, make_result_sender
+        self._stopwatch = Stopwatch()
+        self._runs: dict[int, VertexRun] = {}
+        self._sources: list[SourceRun] = []
+        self._sinks: list[SinkOperator] = []
+        self._heads: list[VertexRun] = []
+        self._incoming: dict[tuple[int, int], Channel] = {}
+        self._outgoing: dict[tuple[int, int], Sender] = {}
+        self._timers: list[tuple[int, int]] = []
+        self._timer_set: set[tuple[int, int]] = set()
+        self._next_source = 0
+        self._has_told_idle = False
+        self._build(lay_out(graph, graph.config.parallelism))
+
+    def _build(self, layout: Layout) -> None:
+        emitters: dict[int, Emitter] = {}
+        for vertex in self.graph.vertices:
+            if self.subtask in layout.workers[vertex.id]:
+                emitters[vertex.id] = self._make(vertex)
+        for edge in layout.edges:
+            self._connect(edge, emitters)
+        self._heads = [r for r in reversed(self._runs.values()) if r.gate.channels]
+
+    def _make(self, vertex: Vertex) -> Emitter:
+        config = self.graph.config
+        if isinstance(vertex.step, SourceSpec):
+            event_time = self._event_time(vertex.step.watermark) if vertex.step.watermark else None
+            splits = self._splits.get(vertex.id, ())
+            source = SourceRun(vertex, splits, config, self.clock, self._stopwatch, event_time, self.reactor)
+            self._sources.append(source)
+            return source
+        run = self._runs[vertex.id] = VertexRun(vertex, self._operator(vertex), self._stopwatch)
+        return run
+
+    def _operator(self, vertex: Vertex) -> Operator:
+        match vertex.step:
+            case SinkSpec():
+                sink = SinkOperator(vertex.step, self._is_bounded())
+                self._sinks.append(sink)
+                return sink
+            case CollectSpec():
+                return CollectOperator(self._make_result_sender(vertex.id))
+            case SourceSpec():
+                raise AssertionError("a source is not an operator")
+            case spec:
+                return spec.create()
+
+    def _is_bounded(self) -> bool:
+        return all(v.step.source.is_bounded for v in self.graph.vertices if isinstance(v.step, SourceSpec))
+
+    def _event_time(self, spec: WatermarkSpec) -> EventTime:
+        from tableapi.runtime.expressions import lower
+
+        expression = lower(spec.expression, self.graph.config.session).dt.epoch("ms").max().alias("watermark")
+
+        def highest(frame: pl.DataFrame) -> int | None:
+            value = frame.select(expression).item()
+            return None if value is None else int(value)
+
+        return highest
+
+    def _connect(self, edge: EdgePlan, emitters: Mapping[int, Emitter]) -> None:
+        source, target = emitters.get(edge.source), self._runs.get(edge.target)
+        if edge.is_chained:
+            if source is not None and target is not None:
+                source.outputs.append(ChainedOutput(target))
+            return
+        local = None
+        is_within = edge.kind.value == "forward"
+        if target is not None:
+            for sender in (self.subtask,) if is_within else edge.senders:
+                if sender == self.subtask:
+                    local = LocalSender(self.graph.config.channel_bytes, target.gate, edge.input)
+                else:
+                    channel = remote_channel(edge.input, self._links[sender], self.job, edge.number)
+                    target.gate.add(channel)
+                    self._incoming[edge.number, sender] = channel
+        if source is not None:
+            receivers = (self.subtask,) if is_within else edge.receivers
+            targets = [local if r == self.subtask else self._remote(edge, r) for r in receivers]
+            source.outputs.append(ExchangeOutput(edge.kind, edge.keys, [t for t in targets if t is not None]))
+
+    def _remote(self, edge: EdgePlan, receiver: int) -> Sender:
+        sender = RemoteSender(self.graph.config.channel_bytes, self._links[receiver], self.job, edge.number)
+        self._outgoing[edge.number, receiver] = sender
+        return sender
+
+    def open(self) -> None:
+        """Opens all operators, the last ones first, then the readers."""
+        for vertex_id in reversed(self._runs):
+            run = self._runs[vertex_id]
+            run.open(self._context(run))
+        for source in self._sources:
+            source.open(self._context(source))
+
+    def _context(self, emitter: Emitter) -> OperatorContext:
+        config = self.graph.config
+        vertex_id = emitter.vertex.id
+        context = OperatorContext(
+            emit=emitter.emit,
+            session=config.session,
+            clock=self.clock,
+            subtask=self.subtask,
+            parallelism=config.parallelism,
+            set_timer=lambda time_ms: self._set_timer(time_ms, vertex_id),
+            max_batch_rows=config.max_batch_rows,
+        )
+        emitter.metrics.counters = context.metrics
+        return context
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all inputs have ended and everything has been worked off."""
+        return all(s.has_ended for s in self._sources) and all(r.has_ended for r in self._runs.values())
+
+    def receive(self, sender: int, channel: int, message: Message, cost: int) -> None:
+        """Takes a message that another worker sent."""
+        self._incoming[channel, sender].put(message, cost)
+
+    def credit(self, receiver: int, channel: int, cost: int) -> None:
+        """Another worker has worked off rows that this one sent."""
+        self._outgoing[channel, receiver].credit(cost)
+
+    def step(self) -> None:
+        """Does one thing, or waits until there is one to do."""
+        if self._fire_timer() or self._take_message() or self._read_source():
+            self._has_told_idle = False
+            self.reactor.poll(0)
+        elif not self._has_told_idle:
+            self._has_told_idle = True
+            for run in self._runs.values():
+                if run.has_credit and not run.has_ended:
+                    run.timed(run.operator.on_idle)
+            self.reactor.poll(0)
+        else:
+            self.reactor.poll(self._wait_s())
+
+    def _fire_timer(self) -> bool:
+        if not self._timers or self._timers[0][0] > self.clock.now_ms():
+            return False
+        time_ms, vertex_id = heapq.heappop(self._timers)
+        self._timer_set.discard((time_ms, vertex_id))
+        run = self._runs[vertex_id]
+        if not run.has_ended:
+            run.timed(lambda: run.operator.on_timer(time_ms))
+        return True
+
+    def _set_timer(self, time_ms: int, vertex_id: int) -> None:
+        timer = (time_ms, vertex_id)
+        if timer not in self._timer_set:
+            self._timer_set.add(timer)
+            heapq.heappush(self._timers, timer)
+
+    def _take_message(self) -> bool:
+        for run in self._heads:
+            if run.gate.is_ready and run.has_credit:
+                taken = run.gate.take()
+                assert taken is not None
+                run.receive(*taken)
+                return True
+        return False
+
+    def _read_source(self) -> bool:
+        count = len(self._sources)
+        for step in range(count):
+            number = (self._next_source + step) % count
+            source = self._sources[number]
+            if not source.has_ended and source.has_credit and source.step():
+                self._next_source = (number + 1) % count
+                return True
+        return False
+
+    def _wait_s(self) -> float | None:
+        times = [s.next_step_s() for s in self._sources if s.has_credit]
+        waits = [t - time.monotonic() for t in times if t is not None]
+        if self._timers:
+            # The clock may be a manual one, so a timer is looked at again before the machine's clock says that it is due.
+            waits.append(min(POLL_S, max(0.0, (self._timers[0][0] - self.clock.now_ms()) / 1000)))
+        return max(0.0, min(waits)) if waits else None
+
+    def metrics(self) -> list[VertexMetrics]:
+        """What each vertex has done so far on this worker."""
+        return [e.metrics for e in (*self._sources, *self._runs.values())]
+
+    def close(self, success: bool) -> None:
+        """Ends the job here: readers, operators, writers. Every one is closed, also when another one fails to.
+
+        Raises:
+            Exception: The first failure.
+        """
+        with ExitStack() as stack:
+            for sink in self._sinks:
+                stack.callback(sink.finish, success)
+            for run in self._runs.values():
+                stack.callback(run.operator.close)
+            for source in self._sources:
+                stack.callback(source.close)
