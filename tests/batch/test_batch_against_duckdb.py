@@ -29,7 +29,7 @@ from tableapi.plan.nodes import (
 from tableapi.plan.rex import Rex
 
 random = settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-few = settings(random, max_examples=8)
+few = settings(random, max_examples=12)
 connection = duckdb.connect()
 
 small = st.one_of(st.none(), st.integers(-2, 3))
@@ -74,7 +74,7 @@ def conditions(left: Inline, right: Inline) -> dict[str, tuple[Rex | None, str]]
 
 
 @pytest.mark.parametrize("kind", list(JoinKind))
-@few
+@random
 @given(left_rows, right_rows)
 def test_joins(kind: JoinKind, one, two):
     left, right = table(LEFT, one), table(RIGHT, two)
