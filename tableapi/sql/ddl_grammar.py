@@ -1,4 +1,4 @@
-"""The grammar of definitions: CREATE, ALTER and DROP of tables, views, functions, catalogs and databases. Gives `ast` clauses."""
+"""The grammar of definitions: CREATE, ALTER and DROP of tables, views, functions, catalogs, databases. Gives `ast` clauses."""
 
 from __future__ import annotations
 

@@ -1,0 +1,243 @@
+"""From statements as written to `statements`: looks names up, plans queries, completes definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError, did_you_mean
+from tableapi.plan import unresolved as un
+from tableapi.plan.nodes import Sink
+from tableapi.plan.scope import PlanContext, Relation
+from tableapi.sql import ast, definitions, statements
+from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
+from tableapi.sql.query_planner import QueryPlanner, located
+from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
+
+
+class StatementPlanner:
+    """Plans one statement against a catalog."""
+
+    def __init__(self, catalog: CatalogReader, context: PlanContext) -> None:
+        self.catalog, self.context = catalog, context
+        self.queries = QueryPlanner(catalog, context)
+
+    def plan(self, clause: Any, text: str) -> statements.Statement:
+        """The statement of a clause; `text` is its source."""
+        if isinstance(clause, statements.Statement):
+            return replace(clause, text=text)
+        return replace(self._plan(clause), text=text)
+
+    def _plan(self, clause: Any) -> statements.Statement:
+        match clause:
+            case ast.Query():
+                return statements.Query(self.queries.plan(clause))
+            case ast.InsertClause():
+                return self._insert(clause)
+            case ast.StatementSetClause(inserts=inserts):
+                return statements.StatementSet(tuple(self._insert(i) for i in inserts))
+            case ast.CreateTableClause():
+                with located(clause.where):
+                    return self._create_table(clause)
+            case ast.CreateViewClause():
+                return self._create_view(clause)
+            case ast.AlterTableClause():
+                return self._alter_table(clause)
+            case ast.RenameClause():
+                return self._rename(clause)
+            case ast.FunctionClause():
+                return self._function(clause)
+            case ast.ObjectClause():
+                return self._object(clause)
+            case ast.ShowClause():
+                return self._show(clause)
+            case ast.ExplainClause(inner=inner, details=details):
+                return statements.Explain(self._plan(inner), details)  # type: ignore[arg-type]
+            case ast.CompileClause():
+                inner = self._plan(clause.inner)
+                return statements.CompilePlan(clause.path, inner, clause.if_not_exists, clause.execute)  # type: ignore[arg-type]
+            case _:
+                raise AssertionError(clause)
+
+    def _identifier(self, parts: Sequence[str], clause: ast.Clause) -> ObjectIdentifier:
+        with located(clause.where):
+            return self.catalog.qualify(parts)
+
+    def _insert(self, clause: ast.InsertClause) -> statements.Insert:
+        target = self.queries.find(clause.parts, clause.where)
+        with located(clause.where):
+            return statements.Insert(self._sink(clause, target))
+
+    def _sink(self, clause: ast.InsertClause, target: TableSpec | ViewSpec) -> Sink:
+        name = ".".join(clause.parts)
+        if isinstance(target, ViewSpec):
+            raise ValidationError(f"'{name}' is a view, it cannot be written", fix="insert into a table")
+        if clause.on_conflict is not None:
+            raise UnsupportedError(f"ON CONFLICT DO {clause.on_conflict} is not supported yet", fix="leave the clause out")
+        if clause.overwrite and self.context.is_streaming:
+            raise ValidationError("INSERT OVERWRITE needs batch mode", fix="use INSERT INTO, or a batch environment")
+        options = self.queries.tables._option_hints(clause.hints)
+        if options:
+            target = replace(target, options={**target.options, **options})
+        columns = None
+        if clause.columns is not None:
+            columns = [self._target_column(c) for c in clause.columns]
+        partition = [(key, self._partition_value(value)) for key, value in clause.partition]
+        for key, _ in partition:
+            if key not in target.partition_keys:
+                raise UnknownNameError(
+                    f"'{key}' is not a partition column of '{name}'",
+                    exists=f"partition columns: {', '.join(target.partition_keys) or 'none'}",
+                    fix=did_you_mean(key, target.partition_keys),
+                )
+        relation = self.queries.plan(clause.query)
+        return self.queries.builder.sink(
+            relation, target, overwrite=clause.overwrite, columns=columns, static_partition=partition
+        )
+
+    def _target_column(self, parts: tuple[str, ...]) -> str:
+        if len(parts) > 1:
+            raise UnsupportedError(f"INSERT of a single field ({'.'.join(parts)}) is not supported yet")
+        return parts[0]
+
+    def _partition_value(self, value: un.Unresolved) -> un.Lit:
+        if not isinstance(value, un.Lit):
+            raise ValidationError("the value of a partition must be a constant", where=value.where)
+        return value
+
+    def _create_table(self, clause: ast.CreateTableClause) -> statements.CreateTable:
+        identifier = self._identifier(clause.parts, clause)
+        spec = definitions.table_spec(
+            identifier,
+            clause.elements,
+            options=dict(clause.options),
+            partition_keys=clause.partition_keys,
+            comment=clause.comment,
+        )
+        insert = None
+        if clause.like is not None:
+            spec = definitions.with_like(spec, self._source_of_like(clause.like), clause.like)
+        if clause.query is not None:
+            return self._create_table_as(clause, spec)
+        spec = self._checked(spec, clause)
+        return statements.CreateTable(spec, clause.is_temporary, clause.if_not_exists, clause.or_replace, insert)
+
+    def _checked(self, spec: TableSpec, clause: ast.Clause) -> TableSpec:
+        """A valid definition: its computed columns and watermark have a meaning too."""
+        spec = definitions.check(spec, clause.where)
+        if not spec.columns:
+            raise ValidationError(f"table '{spec.identifier.name}' has no columns", where=clause.where)
+        self.queries.builder.from_table(spec)
+        return spec
+
+    def _source_of_like(self, like: ast.LikeClause) -> TableSpec:
+        source = self.queries.find(like.parts, like.where)
+        if isinstance(source, ViewSpec):
+            raise ValidationError(f"'{'.'.join(like.parts)}' is a view; LIKE takes a table", where=like.where)
+        return source
+
+    def _create_table_as(self, clause: ast.CreateTableClause, spec: TableSpec) -> statements.CreateTable:
+        """The declared columns come first, then the query's; a declared column of the query's name gives it its type."""
+        assert clause.query is not None
+        relation = self.queries.plan(clause.query)
+        fields = {f.name: f for f in self.queries.node(relation).schema}
+        order = self._column_order(clause, list(fields))
+        declared = {c.name: c for c in spec.columns}
+        queried = [declared.get(n) or TableColumn(n, fields[n].type) for n in order]
+        for column in queried:
+            if column.kind is ColumnKind.COMPUTED or (column.kind is ColumnKind.METADATA and column.is_virtual):
+                raise ValidationError(f"column '{column.name}' is computed, but the query gives it too")
+        spec = replace(spec, columns=(*(c for c in spec.columns if c.name not in fields), *queried))
+        spec = self._checked(spec, clause)
+        insert = self.queries.builder.sink(relation, spec, columns=list(fields))
+        return statements.CreateTable(spec, clause.is_temporary, clause.if_not_exists, clause.or_replace, insert)
+
+    def _column_order(self, clause: ast.CreateTableClause, names: list[str]) -> list[str]:
+        if not clause.names:
+            return names
+        if sorted(clause.names) != sorted(names):
+            raise ValidationError(
+                "the column list of CREATE TABLE … AS must name the query's columns",
+                exists=f"columns of the query: {', '.join(names)}",
+            )
+        return list(clause.names)
+
+    def _create_view(self, clause: ast.CreateViewClause) -> statements.CreateView:
+        identifier = self._identifier(clause.parts, clause)
+        relation = self.queries.plan(clause.query)
+        with located(clause.where):
+            relation = self._named_columns(self.queries.renamed(relation, None, clause.columns))
+        view = ViewSpec(identifier, relation, clause.sql, clause.comment)
+        return statements.CreateView(view, clause.is_temporary, clause.if_not_exists, clause.or_replace)
+
+    def _named_columns(self, relation: Relation) -> Relation:
+        """A relation whose columns have their visible names in the plan too."""
+        return self.queries.builder.select(relation, [un.Star()])
+
+    def _alter_table(self, clause: ast.AlterTableClause) -> statements.Statement:
+        found = self.catalog.find_table(self._identifier(clause.parts, clause))
+        if found is None and clause.if_exists:
+            return statements.Nothing()
+        found = self.queries.find(clause.parts, clause.where)
+        if isinstance(found, ViewSpec):
+            raise ValidationError(f"'{'.'.join(clause.parts)}' is a view", where=clause.where, fix="use ALTER VIEW")
+        with located(clause.where):
+            return statements.AlterTable(self._checked(definitions.altered(found, clause), clause))
+
+    def _rename(self, clause: ast.RenameClause) -> statements.Statement:
+        old = self._identifier(clause.parts, clause)
+        found = self.catalog.find_table(old)
+        if found is None and clause.if_exists:
+            return statements.Nothing()
+        found = self.queries.find(clause.parts, clause.where)
+        if isinstance(found, ViewSpec) != clause.is_view:
+            kind = "view" if isinstance(found, ViewSpec) else "table"
+            raise ValidationError(f"'{clause.parts[-1]}' is a {kind}", where=clause.where, fix=f"use ALTER {kind.upper()}")
+        parts = clause.new_parts if len(clause.new_parts) > 1 else (old.catalog, old.database, clause.new_parts[0])
+        return statements.RenameTable(old, self._identifier(parts, clause), clause.is_view)
+
+    def _function(self, clause: ast.FunctionClause) -> statements.Statement:
+        name = clause.parts[-1]
+        identifier = None if clause.is_system else self._identifier(clause.parts, clause)
+        if clause.path is None:
+            return statements.DropFunction(name, identifier, clause.is_temporary, clause.is_system, clause.conditional)
+        return statements.CreateFunction(
+            name,
+            identifier,
+            clause.path,
+            clause.language,
+            clause.is_temporary,
+            clause.is_system,
+            if_not_exists=clause.conditional and not clause.is_alter,
+            or_replace=clause.is_alter,
+            resources=clause.resources,
+        )
+
+    def _object(self, clause: ast.ObjectClause) -> statements.Statement:
+        identifier = self._identifier(clause.parts, clause)
+        match clause.action:
+            case "DROP TABLE":
+                return statements.DropTable(identifier, "temporary" in clause.flags, "if-exists" in clause.flags)
+            case "DROP VIEW":
+                return statements.DropView(identifier, "temporary" in clause.flags, "if-exists" in clause.flags)
+            case "DESCRIBE":
+                self.queries.find(clause.parts, clause.where)
+                return statements.Describe(identifier, "extended" in clause.flags)
+            case _:
+                self.queries.find(clause.parts, clause.where)
+                return statements.Show(clause.action.removeprefix("SHOW "), identifier)
+
+    def _show(self, clause: ast.ShowClause) -> statements.Show:
+        like = None if clause.like is None else statements.LikePattern(*clause.like)
+        if clause.kind == "COLUMNS":
+            assert clause.source is not None
+            self.queries.find(clause.source, clause.where)
+            return statements.Show(clause.kind, self._identifier(clause.source, clause), like=like)
+        catalog = database = None
+        if clause.source is not None:
+            if len(clause.source) > 2 or (clause.kind == "DATABASES" and len(clause.source) > 1):
+                raise ValidationError(f"SHOW {clause.kind} takes one database", where=clause.where)
+            *before, last = clause.source
+            catalog, database = (last, None) if clause.kind == "DATABASES" else (before[0] if before else None, last)
+        return statements.Show(clause.kind, None, catalog, database, like)

@@ -1,0 +1,306 @@
+"""FROM clauses to plans: tables, views, WITH tables, derived tables, window and Python table functions, UNNEST, joins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError, did_you_mean
+from tableapi.plan import unresolved as un
+from tableapi.plan.nodes import Join, JoinKind, WindowKind
+from tableapi.plan.scope import Relation
+from tableapi.sql import ast
+from tableapi.sql.catalog_reader import ViewSpec
+from tableapi.sql.lateral import lateral_join
+
+if TYPE_CHECKING:
+    from tableapi.sql.query_planner import Names, QueryPlanner
+
+_WINDOW_PARAMETERS = {
+    "TUMBLE": ("DATA", "TIMECOL", "SIZE", "OFFSET"),
+    "HOP": ("DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"),
+    "CUMULATE": ("DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"),
+    "SESSION": ("DATA", "TIMECOL", "GAP"),
+}
+_OPTIONAL = ("OFFSET",)
+_NOT_YET = ("TO_CHANGELOG", "FROM_CHANGELOG", "ML_PREDICT", "ML_EVALUATE", "VECTOR_SEARCH")
+
+
+class TablePlanner:
+    """Plans what stands in FROM."""
+
+    def __init__(self, queries: QueryPlanner) -> None:
+        self.queries = queries
+        self.builder = queries.builder
+
+    def plan(self, table: ast.TableReference, names: Names) -> Relation:
+        """The relation of a FROM item; its columns are qualified by the table's alias or name."""
+        from tableapi.sql.query_planner import located
+
+        with located(table.where):
+            return self._plan(table, names, None, ())
+
+    def _plan(self, table: ast.TableReference, names: Names, alias: str | None, columns: Sequence[str]) -> Relation:
+        match table:
+            case ast.Aliased(table=inner, alias=given, columns=given_columns):
+                return self._plan(inner, names, given, given_columns)
+            case ast.Joined():
+                relation = self._join(table, names)
+                return relation if alias is None else self.queries.renamed(relation, alias, columns)
+            case ast.UnnestTable():
+                start = self._start(names)
+                return self._unnest(start, table, names, alias, columns, is_outer=False)
+            case ast.TableFunction() if table.name.upper() not in _WINDOW_PARAMETERS:
+                return self._table_function(self._start(names), table, names, alias, columns, is_outer=False)
+            case ast.TableFunction():
+                relation = self._window_function(table, names)
+            case ast.TableName(system_time=time) if time is not None:
+                raise UnsupportedError(
+                    "FOR SYSTEM_TIME AS OF outside a join is not supported yet",
+                    where=time.where,
+                    fix="join: … JOIN t FOR SYSTEM_TIME AS OF …",
+                )
+            case ast.TableName():
+                relation = self.named(table, names)
+                if alias is None:
+                    return relation
+            case ast.Derived(query=query):
+                relation = self.queries.plan(query, names)
+            case ast.MatchRecognize():
+                raise UnsupportedError("MATCH_RECOGNIZE is not supported yet", where=table.where)
+            case _:
+                raise AssertionError(table)
+        return self.queries.renamed(relation, alias, columns)
+
+    def _start(self, names: Names) -> Relation:
+        start = self.builder.one_row()
+        return start if names.outer is None else replace(start, outer=names.outer)
+
+    def named(self, table: ast.TableName, names: Names) -> Relation:
+        """A table, view or WITH table; qualified by its name."""
+        name = table.parts[-1]
+        if len(table.parts) == 1 and name in names.tables:
+            relation = self.builder.alias(names.tables[name], name)
+        else:
+            found = self.queries.find(table.parts, table.where)
+            options = self._option_hints(table.hints)
+            if isinstance(found, ViewSpec):
+                if options:
+                    raise ValidationError(f"'{name}' is a view: OPTIONS hints belong to tables", where=table.hints[0].where)
+                relation = self.builder.alias(found.relation, name)
+            else:
+                if options:
+                    found = replace(found, options={**found.options, **options})
+                relation = self.builder.from_table(found, name)
+        return relation if names.outer is None else replace(relation, outer=names.outer)
+
+    def _option_hints(self, hints: Sequence[ast.Hint]) -> dict[str, str]:
+        options: dict[str, str] = {}
+        for hint in hints:
+            if hint.name != "OPTIONS":
+                raise UnsupportedError(f"the hint {hint.name} is not supported yet", where=hint.where)
+            if hint.items:
+                raise ValidationError("OPTIONS takes 'key' = 'value' pairs", where=hint.where)
+            options.update(hint.pairs)
+        return options
+
+    def _window_function(self, table: ast.TableFunction, names: Names) -> Relation:
+        kind = table.name.upper()
+        given = self._arguments(table, _WINDOW_PARAMETERS[kind])
+        data, time = given["DATA"], given["TIMECOL"]
+        if not isinstance(data, ast.TableArgument):
+            raise ValidationError(f"the first argument of {kind} is a table: TABLE t", where=data.where)
+        if not isinstance(time, ast.Descriptor) or len(time.columns) != 1:
+            raise ValidationError(f"the time column of {kind} is given as DESCRIPTOR(column)", where=time.where)
+        if data.partition_by and kind != "SESSION":
+            raise ValidationError(f"PARTITION BY belongs to SESSION, not to {kind}", where=data.where)
+        relation = self._plan(data.table, names, None, ())
+        sizes: dict[str, un.Unresolved] = {}
+        for parameter, keyword in (("SIZE", "size"), ("SLIDE", "step"), ("STEP", "step"), ("GAP", "gap"), ("OFFSET", "offset")):
+            if parameter in given:
+                sizes[keyword] = self.queries.expression(given[parameter], relation, names)
+        partition_by = [self.queries.expression(p, relation, names) for p in data.partition_by]
+        column = un.Name(time.columns, where=time.where)
+        return self.builder.window_table(relation, WindowKind[kind], column, partition_by=partition_by, **sizes)
+
+    def _arguments(self, table: ast.TableFunction, parameters: tuple[str, ...]) -> dict[str, un.Unresolved]:
+        """The arguments by parameter name, given by position or by name."""
+        kind = table.name.upper()
+        given: dict[str, un.Unresolved] = {}
+        for position, arg in enumerate(table.args):
+            if isinstance(arg, ast.NamedArgument):
+                name, value = arg.name.upper(), arg.value
+                if name not in parameters:
+                    raise UnknownNameError(
+                        f"{kind} has no parameter '{arg.name}'",
+                        where=arg.where,
+                        exists=f"parameters: {', '.join(parameters)}",
+                        fix=did_you_mean(name, parameters),
+                    )
+            elif position >= len(parameters):
+                raise ValidationError(f"{kind} takes at most {len(parameters)} arguments", where=arg.where)
+            else:
+                name, value = parameters[position], arg
+            if name in given:
+                raise ValidationError(f"the argument {name} of {kind} is given twice", where=arg.where)
+            given[name] = value
+        missing = [p for p in parameters if p not in given and p not in _OPTIONAL]
+        if missing:
+            raise ValidationError(
+                f"{kind} needs {', '.join(missing)}", where=table.where, exists=f"parameters: {', '.join(parameters)}"
+            )
+        return given
+
+    def _join(self, table: ast.Joined, names: Names) -> Relation:
+        from tableapi.sql.query_planner import located
+
+        left = self.plan(table.left, names)
+        with located(table.where):
+            return self._join_with(left, table, names)
+
+    def _join_with(self, left: Relation, table: ast.Joined, names: Names) -> Relation:
+        kind = JoinKind.INNER if table.kind == "CROSS" else JoinKind[table.kind]
+        right, alias, columns = _without_alias(table.right)
+        match right:
+            case ast.UnnestTable():
+                is_outer = self._correlated_outer(table, kind)
+                joined = self._unnest(left, right, names, alias, columns, is_outer=is_outer)
+                return self._filtered(joined, table, names)
+            case ast.TableFunction() if right.name.upper() not in _WINDOW_PARAMETERS:
+                is_outer = self._correlated_outer(table, kind)
+                joined = self._table_function(left, right, names, alias, columns, is_outer=is_outer)
+                return self._filtered(joined, table, names)
+            case ast.TableName(system_time=time) if time is not None:
+                return self._temporal(left, right, time, kind, table, names, alias or right.parts[-1], columns)
+            case ast.Derived(lateral=True):
+                return self._lateral_query(left, right, kind, table, names, alias, columns)
+            case _:
+                return self._plain_join(left, self.plan(table.right, names), kind, table, names)
+
+    def _plain_join(self, left: Relation, right: Relation, kind: JoinKind, table: ast.Joined, names: Names) -> Relation:
+        _check_aliases(left, right, table)
+        if table.is_natural:
+            shared = [n for n in left.names() if n in right.names()]
+            if shared:
+                return self.builder.join(left, right, kind, using=shared)
+            return self.builder.join(left, right, kind)
+        if table.using is not None:
+            return self.builder.join(left, right, kind, using=table.using)
+        condition = None
+        if table.condition is not None:
+            condition = self.queries.expression(table.condition, self._both(left, right), names)
+        return self.builder.join(left, right, kind, condition)
+
+    def _both(self, left: Relation, right: Relation) -> Relation:
+        """What a join condition can refer to."""
+        scope, left_node, right_node = self.builder.combine(left, right)
+        return scope.with_node(Join(left_node, right_node, JoinKind.INNER))
+
+    def _temporal(
+        self,
+        left: Relation,
+        right: ast.TableName,
+        time: un.Unresolved,
+        kind: JoinKind,
+        table: ast.Joined,
+        names: Names,
+        alias: str,
+        columns: Sequence[str],
+    ) -> Relation:
+        versions = self.queries.renamed(self.named(replace(right, system_time=None), names), alias, columns)
+        if table.is_natural or table.using is not None:
+            raise UnsupportedError(
+                "a temporal join with USING or NATURAL is not supported yet", fix="write the condition with ON"
+            )
+        condition = None
+        if table.condition is not None:
+            condition = self.queries.expression(table.condition, self._both(left, versions), names)
+        return self.builder.temporal_join(left, versions, kind, self.queries.expression(time, left, names), condition)
+
+    def _correlated_outer(self, table: ast.Joined, kind: JoinKind) -> bool:
+        """Whether rows without a partner stay; checks what a join with a function of the left row can be."""
+        if table.using is not None or table.is_natural:
+            raise UnsupportedError("USING and NATURAL are not possible with a table function", fix="filter with WHERE")
+        if kind in (JoinKind.RIGHT, JoinKind.FULL):
+            raise ValidationError(
+                f"a {kind.value} JOIN with a function of the left row has no meaning", fix="use CROSS JOIN or LEFT JOIN"
+            )
+        if kind is JoinKind.LEFT and not _is_true(table.condition):
+            raise UnsupportedError("LEFT JOIN with a table function takes only ON TRUE", fix="filter with WHERE")
+        return kind is JoinKind.LEFT
+
+    def _filtered(self, joined: Relation, table: ast.Joined, names: Names) -> Relation:
+        if table.condition is None or _is_true(table.condition):
+            return joined
+        return self.builder.filter(joined, self.queries.expression(table.condition, joined, names), "ON")
+
+    def _unnest(
+        self, left: Relation, table: ast.UnnestTable, names: Names, alias: str | None, columns: Sequence[str], *, is_outer: bool
+    ) -> Relation:
+        collection = self.queries.expression(table.collection, left, names)
+        return self.builder.unnest(left, collection, columns, alias, is_outer=is_outer, with_ordinality=table.with_ordinality)
+
+    def _table_function(
+        self,
+        left: Relation,
+        table: ast.TableFunction,
+        names: Names,
+        alias: str | None,
+        columns: Sequence[str],
+        *,
+        is_outer: bool,
+    ) -> Relation:
+        if table.name.upper() in _NOT_YET:
+            raise UnsupportedError(f"{table.name.upper()} is not supported yet", where=table.where)
+        function = self._find_table_function(table)
+        args = [self.queries.expression(a, left, names) for a in table.args]
+        return self.builder.lateral(left, function, args, columns, alias, is_outer=is_outer)
+
+    def _find_table_function(self, table: ast.TableFunction) -> Any:
+        function = self.queries.context.functions(tuple(table.name.split(".")))
+        if function is None:
+            raise UnknownNameError(
+                f"table function '{table.name}' does not exist",
+                where=table.where,
+                exists=f"window functions: {', '.join(_WINDOW_PARAMETERS)}; and the table functions you registered",
+                fix=did_you_mean(table.name, _WINDOW_PARAMETERS) or "register it with create_temporary_function()",
+            )
+        if function.kind != "table":
+            raise ValidationError(f"'{table.name}' is not a table function", where=table.where, fix="call it in SELECT")
+        return function
+
+    def _lateral_query(
+        self,
+        left: Relation,
+        right: ast.Derived,
+        kind: JoinKind,
+        table: ast.Joined,
+        names: Names,
+        alias: str | None,
+        columns: Sequence[str],
+    ) -> Relation:
+        is_outer = self._correlated_outer(table, kind)
+        relation = self.queries.renamed(self.queries.plan(right.query, replace(names, outer=left)), alias, columns)
+        joined = lateral_join(
+            left, self.queries.node(relation), JoinKind.LEFT if is_outer else JoinKind.INNER, alias, relation.names()
+        )
+        return self._filtered(joined, table, names)
+
+
+def _without_alias(table: ast.TableReference) -> tuple[ast.TableReference, str | None, Sequence[str]]:
+    return (table.table, table.alias, table.columns) if isinstance(table, ast.Aliased) else (table, None, ())
+
+
+def _is_true(condition: un.Unresolved | None) -> bool:
+    return isinstance(condition, un.Lit) and condition.value is True
+
+
+def _check_aliases(left: Relation, right: Relation, table: ast.Joined) -> None:
+    """Two tables of one name could not be told apart."""
+    shared = {c.qualifier for c in left.columns if c.qualifier} & {c.qualifier for c in right.columns if c.qualifier}
+    if shared:
+        name = sorted(shared)[0]
+        raise ValidationError(
+            f"two tables are called '{name}' here", where=table.right.where, fix=f"give one an alias: {name} AS {name}2"
+        )
