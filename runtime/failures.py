@@ -6,6 +6,7 @@ inside a query remembers it here; `clean_failures` finds it again. Imports table
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import polars as pl
 from tableapi.errors import ExecutionError, TableApiError
 
 _KEPT = 64
-_MARK = "\n\nThis error occurred in the following"
+_ENGINE = re.compile(r"\n\n(This error occurred in the following|Resolved plan until failure)")
 _lock = threading.Lock()
 _raised: OrderedDict[str, TableApiError] = OrderedDict()
 
@@ -35,7 +36,7 @@ def remember(error: E) -> E:
 
 def original(error: BaseException) -> TableApiError | None:
     """The error that `error` came from, when it is one of ours."""
-    text = str(error).split(_MARK, 1)[0]
+    text = _ENGINE.split(str(error), maxsplit=1)[0]
     with _lock:
         known = _raised.get(text)
     if known is not None:
@@ -58,4 +59,4 @@ def clean_failures() -> Iterator[None]:
         known = original(error)
         if known is not None:
             raise known from None
-        raise ExecutionError(str(error).split(_MARK, 1)[0]) from error
+        raise ExecutionError(_ENGINE.split(str(error), maxsplit=1)[0]) from error

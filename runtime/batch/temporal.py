@@ -33,6 +33,9 @@ def lower_temporal_join(node: TemporalJoin, lowering: Lowering) -> pl.LazyFrame:
         dtype = pl.Int64()
         left_sorted = left.with_columns(_ns(node.left_time).cast(dtype).alias(time)).filter(pl.col(time).is_not_null())
         right_sorted = right.with_columns(_ns(node.right_time).cast(dtype).alias(version)).filter(pl.col(version).is_not_null())
+        # An asof join merges its keys, so the right side is joined on copies.
+        copies = [lowering.fresh("key") for _ in right_keys]
+        right_sorted = right_sorted.with_columns(pl.col(k).alias(c) for k, c in zip(right_keys, copies, strict=True))
         right_sorted = right_sorted.sort(version, maintain_order=True)
         right_sorted = right_sorted.unique([*right_keys, version], keep="last", maintain_order=True)
         pairs = left_sorted.sort(time, maintain_order=True).join_asof(
@@ -40,7 +43,7 @@ def lower_temporal_join(node: TemporalJoin, lowering: Lowering) -> pl.LazyFrame:
             left_on=time,
             right_on=version,
             by_left=left_keys or None,
-            by_right=right_keys or None,
+            by_right=copies or None,
             coalesce=False,
             check_sortedness=False,
         )
