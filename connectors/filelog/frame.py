@@ -243,7 +243,8 @@ def encode(frame: pl.DataFrame, schema: TopicSchema, compression: str | None = N
     """
     flags = _flags_of(frame.columns)
     target = arrow_schema(schema, flags)
-    frame = frame.select(target.names)
+    if frame.columns != target.names:
+        frame = frame.select(target.names)
     table = frame.to_arrow().cast(target)
     batches = table.combine_chunks().to_batches() if frame.height else []
     batch = batches[0] if batches else _empty(target)
@@ -284,11 +285,10 @@ def _time_range(frame: pl.DataFrame, schema: TopicSchema) -> tuple[int | None, i
     if schema.event_time is None:
         return None, None
     column = frame[schema.event_time]
-    low, high = column.min(), column.max()
-    if low is None:
-        return None, None
-    ends = pl.Series([low, high], dtype=column.dtype).dt.epoch("ms")
-    return ends[0], ends[1]
+    per_ms = {"ms": 1, "us": 1_000, "ns": 1_000_000}[column.dtype.time_unit]  # type: ignore[attr-defined]
+    physical = column.to_physical()
+    low, high = physical.min(), physical.max()
+    return (None, None) if low is None else (low // per_ms, high // per_ms)  # type: ignore[operator]
 
 
 def decode(body: Any, header: FrameHeader, schema: TopicSchema, columns: Sequence[str] | None = None) -> pa.RecordBatch:

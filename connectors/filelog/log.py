@@ -10,15 +10,15 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tableapi.connectors.filelog.config import TopicConfig
-from tableapi.connectors.filelog.frame import DELTA, HEADERS, KIND, TIMESTAMP, EncodedBatch, encode
-from tableapi.connectors.filelog.partition import Partition, Producer
+from tableapi.connectors.filelog.frame import HEADERS, KIND, TIMESTAMP, EncodedBatch, encode
+from tableapi.connectors.filelog.partition import Partition
 from tableapi.connectors.filelog.reader import PartitionReader, find_time, make_projection
 from tableapi.connectors.filelog.recovery import create_segment
 from tableapi.connectors.filelog.schema import (
@@ -289,15 +289,13 @@ class EventLog:
             SchemaMismatchError: rows do not fit; nothing was appended.
             LogIoError: the disk refused.
         """
-        pieces = self.encode(topic, frame, kinds=kinds, timestamps=timestamps, headers=headers, partition=partition)
-        offsets = {number: self.partition(topic, number).append(batches) for number, batches in pieces.items()}
+        offsets: dict[int, int] = {}
+        for number, batch in self.encode(
+            topic, frame, kinds=kinds, timestamps=timestamps, headers=headers, partition=partition
+        ):
+            offset = self.partition(topic, number).append([batch])
+            offsets.setdefault(number, offset)
         return Appended(frame.height, offsets)
-
-    def append_encoded(
-        self, topic: str, partition: int, batches: Sequence[EncodedBatch], producer: Producer | None = None, flags: int = 0
-    ) -> int:
-        """Appends what `encode` made; the offset of the first row."""
-        return self.partition(topic, partition).append(batches, producer, flags)
 
     def encode(
         self,
@@ -308,8 +306,8 @@ class EventLog:
         timestamps: pl.Series | None = None,
         headers: pl.Series | None = None,
         partition: int | None = None,
-    ) -> dict[int, list[EncodedBatch]]:
-        """Checks rows and makes their frames, by partition. Arguments and errors: see `append`."""
+    ) -> Iterator[tuple[int, EncodedBatch]]:
+        """Checks all rows at once, then makes their frames one by one, with their partitions. Arguments and errors: see `append`."""
         info = self._info(topic)
         tombstones = None
         if kinds is not None and not (kinds == RowKind.INSERT).all():
@@ -331,10 +329,11 @@ class EventLog:
         whole = checked.with_columns(hidden) if hidden else checked
         parts = self._by_partition(info, checked, whole, partition)
         compression = None if info.config.compression == "none" else info.config.compression
-        return {
-            number: [encode(piece, info.schema, compression) for piece in _cut(rows, info.config.max_frame_bytes)]
+        return (
+            (number, encode(piece, info.schema, compression))
             for number, rows in parts
-        }
+            for piece in _cut(rows, info.config.max_frame_bytes)
+        )
 
     def _by_partition(
         self, info: TopicInfo, keyed: pl.DataFrame, whole: pl.DataFrame, partition: int | None
@@ -492,7 +491,7 @@ def partition_of(frame: pl.DataFrame, key: Sequence[str], partitions: int) -> np
 
 def epoch_ms(time: datetime) -> int:
     """Milliseconds since 1970; times without zone are UTC."""
-    return int((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _milliseconds(times: pl.Series) -> pl.Series:
@@ -508,6 +507,3 @@ def _cut(rows: pl.DataFrame, max_bytes: int) -> list[pl.DataFrame]:
     pieces = max(1, -(-size // max_bytes))
     step = -(-rows.height // pieces)
     return [rows] if pieces == 1 else [rows.slice(at, step) for at in range(0, rows.height, step)]
-
-
-__all__ = ["DELTA", "Appended", "EventLog", "PartitionInfo", "Start"]

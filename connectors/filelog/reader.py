@@ -119,7 +119,8 @@ class PartitionReader:
         self._position = 0
         self._frame_offset = 0
         self._piece: _Piece | None = None
-        self._hidden = _hidden_columns(schema, projection)
+        self._hidden = _hidden_columns(projection)
+        self._needs_time = TIMESTAMP in self._hidden
 
     def read(self, max_rows: int, stop_offset: int | None = None) -> pl.DataFrame | None:
         """Up to `max_rows` rows that are there now and lie before `stop_offset`; None when there are none.
@@ -182,7 +183,12 @@ class PartitionReader:
             self.offset = max(self.offset, header.end_offset)
             return False
         schema = self._schemas(header.schema_version)
-        batch = decode(body, header, schema, (*self.projection.columns, *self._hidden))
+        wanted = (
+            *self.projection.columns,
+            *self._hidden,
+            *([schema.event_time] if self._needs_time and schema.event_time else []),
+        )
+        batch = decode(body, header, schema, wanted)
         offsets = None
         if header.flags & FLAG_SPARSE:
             offsets = header.base_offset + batch.column(batch.schema.names.index(DELTA)).to_numpy().astype(np.int64)
@@ -289,8 +295,9 @@ class PartitionReader:
         appended = pl.Series(np.repeat(np.array([p.header.append_time_ms for p in pieces], dtype=np.int64), counts))
         if TIMESTAMP in stored.columns:
             return stored[TIMESTAMP].fill_null(appended).cast(TIME_TYPE)
-        if self.schema.event_time in stored.columns:
-            column = stored[self.schema.event_time]
+        event_time = self._schemas(pieces[0].header.schema_version).event_time
+        if event_time in stored.columns:
+            column = stored[event_time]
             return column.dt.epoch("ms").fill_null(appended).cast(TIME_TYPE)
         return appended.cast(TIME_TYPE)
 
@@ -302,7 +309,7 @@ class PartitionReader:
         self._piece = None
 
 
-def _hidden_columns(schema: TopicSchema, projection: Projection) -> tuple[str, ...]:
+def _hidden_columns(projection: Projection) -> tuple[str, ...]:
     wanted = {kind for _, kind in projection.metadata}
     hidden = [DELTA]
     if "kind" in wanted:
@@ -311,8 +318,6 @@ def _hidden_columns(schema: TopicSchema, projection: Projection) -> tuple[str, .
         hidden.append(HEADERS)
     if "timestamp" in wanted:
         hidden.append(TIMESTAMP)
-        if schema.event_time:
-            hidden.append(schema.event_time)
     return tuple(hidden)
 
 

@@ -1,0 +1,163 @@
+"""Topics as tables: the contract of connectors.base, without a runtime."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+import select
+import threading
+
+import polars as pl
+import pytest
+
+from tableapi.connectors.base import ScanRequest
+from tableapi.connectors.filelog import EventLog
+from tableapi.connectors.registry import find_connector
+from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
+from tableapi.row import RowKind
+from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
+from tableapi.types import DataTypes as D
+
+COLUMNS = (TableColumn("id", D.BIGINT()), TableColumn("name", D.STRING()))
+
+
+def table(path, *, columns=COLUMNS, key=(), **options):
+    given = {"connector": "filelog", "path": str(path), "topic": "t", **{k.replace("_", "."): v for k, v in options.items()}}
+    return TableSpec(ObjectIdentifier("c", "d", "t"), columns, given, key)
+
+
+def source(spec, columns=None, is_streaming=True):
+    return find_connector("filelog").source(spec, ScanRequest(columns), is_streaming)
+
+
+def drain(found, max_rows=100):
+    found = pickle.loads(pickle.dumps(found))
+    frames, kinds = [], []
+    for split in found.splits():
+        reader = found.reader(split)
+        while True:
+            result = reader.read(max_rows)
+            if result.frame is not None:
+                frames.append(result.frame)
+                kinds.extend([0] * result.frame.height if result.kinds is None else result.kinds)
+            if result.finished:
+                break
+        reader.close()
+    return (pl.concat(frames) if frames else None), kinds
+
+
+def write(spec, frame, kinds=None):
+    sink = find_connector("filelog").sink(spec)
+    sink.begin(False, {})
+    writer = sink.writer(0, 1)
+    writer.write(frame, kinds)
+    writer.flush()
+    writer.close()
+
+
+def test_written_rows_come_back(tmp_path):
+    spec = table(tmp_path, **{"topic.partitions": "3", "key.fields": "id"})
+    frame = pl.DataFrame({"id": range(50), "name": [str(i) for i in range(50)]})
+    write(spec, frame)
+    assert EventLog(tmp_path).describe("t").partitions == 3
+    read, _ = drain(source(spec, is_streaming=False), max_rows=7)
+    assert read.sort("id").equals(frame)
+    only, _ = drain(source(spec, ("name",), is_streaming=False))
+    assert only.columns == ["name"]
+    none, _ = drain(source(spec, (), is_streaming=False))
+    assert none.width == 0
+
+
+def test_bounds_and_starts(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.BIGINT(), "name": D.STRING()})
+    for i in range(10):
+        log.append("t", pl.DataFrame({"id": [i]}), timestamps=pl.Series([1000 * i]))
+
+    def ids(**options):
+        found, _ = drain(source(table(tmp_path, **{"scan_bounded_mode": "latest-offset", **options})))
+        return [] if found is None else found["id"].to_list()
+
+    assert ids() == list(range(10))
+    assert ids(scan_startup_mode="latest-offset") == []
+    stamp = {"scan.startup.timestamp-millis": "3000", "scan.bounded.timestamp-millis": "5500", "scan_bounded_mode": "timestamp"}
+    assert ids(scan_startup_mode="timestamp", **stamp) == [3, 4, 5]
+    offsets = {"scan.startup.specific-offsets": "partition:0,offset:4", "scan.bounded.specific-offsets": "partition:0,offset:6"}
+    assert ids(scan_startup_mode="specific-offsets", scan_bounded_mode="specific-offsets", **offsets) == [4, 5]
+
+
+def test_an_unbounded_reader_wakes_up_and_resumes(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.BIGINT(), "name": D.STRING()})
+    found = source(table(tmp_path))
+    assert not found.is_bounded
+    (split,) = found.splits()
+    reader = found.reader(split)
+    assert reader.read(10).frame is None
+    timer = threading.Timer(0.02, lambda: EventLog(tmp_path).append("t", pl.DataFrame({"id": [1, 2, 3]})))
+    timer.start()
+    assert select.select([reader.fileno()], [], [], 5)[0]
+    timer.join()
+    result = reader.read(2)
+    assert result.frame["id"].to_list() == [1, 2]
+    again = found.reader(split, result.position).read(10)
+    assert again.frame["id"].to_list() == [3]
+
+
+def test_upserts(tmp_path):
+    spec = table(tmp_path, key=("id",))
+    frame = pl.DataFrame({"id": [1, 2, 1, 2], "name": ["a", "b", "c", "b"]})
+    kinds = pl.Series([RowKind.INSERT, RowKind.INSERT, RowKind.UPDATE_AFTER, RowKind.DELETE], dtype=pl.Int8)
+    write(spec, frame, kinds)
+    assert EventLog(tmp_path).describe("t").config.cleanup == "compact"
+    found = source(spec, is_streaming=False)
+    read, read_kinds = drain(found)
+    assert read.rows() == [(1, "a"), (2, "b"), (1, "c"), (2, None)]
+    assert read_kinds == [RowKind.UPDATE_AFTER] * 3 + [RowKind.DELETE]
+    assert RowKind.UPDATE_BEFORE not in found.changelog
+    assert find_connector("filelog").sink(spec).key == ("id",)
+
+
+def test_metadata_columns(tmp_path):
+    columns = (
+        *COLUMNS,
+        TableColumn("off", D.BIGINT(), ColumnKind.METADATA, metadata_key="offset", is_virtual=True),
+        TableColumn("timestamp", D.TIMESTAMP_LTZ(6), ColumnKind.METADATA),
+        TableColumn("partition", D.INT(), ColumnKind.METADATA, is_virtual=True),
+    )
+    spec = table(tmp_path, columns=columns)
+    at = [dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 2, tzinfo=dt.UTC)]
+    write(spec, pl.DataFrame({"id": [1, 2], "name": ["a", "b"], "timestamp": at}))
+    read, _ = drain(source(spec, is_streaming=False))
+    assert read.rows() == [(1, "a", 0, at[0], 0), (2, "b", 1, at[1], 0)]
+    assert read.schema["timestamp"] == pl.Datetime("us", "UTC")
+
+
+def test_wider_table_columns_are_read(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.INT(), "name": D.STRING(), "more": D.INT()})
+    log.append("t", pl.DataFrame({"id": [1], "name": ["x"], "more": [2]}))
+    read, _ = drain(source(table(tmp_path), is_streaming=False))
+    assert read.schema == {"id": pl.Int64, "name": pl.String}
+    assert read.rows() == [(1, "x")]
+
+
+def test_mistakes_are_named(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.STRING(), "name": D.STRING()}, key="name")
+    with pytest.raises(TypeMismatchError, match="'id' is BIGINT in the table, but STRING"):
+        source(table(tmp_path))
+    columns = (TableColumn("nam", D.STRING()),)
+    with pytest.raises(UnknownNameError, match="did you mean 'name'"):
+        source(table(tmp_path, columns=columns))
+    columns = (TableColumn("name", D.STRING()),)
+    with pytest.raises(OptionError, match="no option 'scan.startup.mod'"):
+        source(table(tmp_path, columns=columns, scan_startup_mod="x"))
+    with pytest.raises(OptionError, match="needs the option 'scan.startup.timestamp-millis'"):
+        source(table(tmp_path, columns=columns, scan_startup_mode="timestamp"))
+    with pytest.raises(UnknownNameError, match="no topic 'u'"):
+        source(table(tmp_path, columns=columns, topic="u"))
+    with pytest.raises(ValidationError, match="PRIMARY KEY"):
+        source(table(tmp_path, columns=(TableColumn("id", D.STRING()),), key=("id",)))
+    with pytest.raises(UnsupportedError, match="append-only"):
+        find_connector("filelog").sink(table(tmp_path, columns=columns)).begin(True, {})
