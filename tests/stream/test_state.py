@@ -29,7 +29,9 @@ def _norm(row):
 def test_key_index_equals_a_dict(kind, hasher):
     """Inserting, finding and freeing random batches gives the same keys as a dictionary, even if all hashes collide."""
     schema, make = KEYS[kind]
-    forced = {} if hasher == "own" else {"hasher": lambda f: (np.arange(f.height) * 0 + f.hash_rows().to_numpy() % 2).astype("u8")}
+    forced = (
+        {} if hasher == "own" else {"hasher": lambda f: (np.arange(f.height) * 0 + f.hash_rows().to_numpy() % 2).astype("u8")}
+    )
     index, expected = KeyIndex(schema, **forced), {}
     rng = np.random.default_rng(11)
     for step in range(30):

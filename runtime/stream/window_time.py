@@ -1,0 +1,141 @@
+"""Arithmetic of windows of time: slices, the windows that cover them, and the session time zone.
+
+All times are milliseconds since the epoch, of the wall clock in which the window is aligned: for TIMESTAMP the value itself, for
+TIMESTAMP_LTZ the session's local time. Pure functions; imports plan nodes, types, Polars and NumPy.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tableapi.plan.nodes import WindowKind, WindowSpec
+from tableapi.types import DataType, LocalZonedTimestampType
+
+Millis = npt.NDArray[np.int64]
+
+_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
+
+
+def to_ms(column: pl.Series) -> Millis:
+    """A timestamp column as milliseconds, rounded down. The caller has dealt with NULL."""
+    assert isinstance(column.dtype, pl.Datetime)
+    values: Millis = column.to_physical().to_numpy()
+    per_ms = _PER_MS[column.dtype.time_unit]
+    return values if per_ms == 1 else np.floor_divide(values, per_ms)
+
+
+def from_ms(name: str, times: Millis, dtype: pl.DataType) -> pl.Series:
+    """Milliseconds as a timestamp column."""
+    assert isinstance(dtype, pl.Datetime)
+    return pl.Series(name, times * _PER_MS[dtype.time_unit]).cast(dtype)
+
+
+@dataclass(frozen=True)
+class WindowZone:
+    """Between instants and the wall clock of windows. `name` None: both are the same."""
+
+    name: str | None
+
+    @classmethod
+    def of(cls, time_type: DataType, session_zone: str) -> WindowZone:
+        """The zone of windows over a column of that type."""
+        is_zoned = isinstance(time_type, LocalZonedTimestampType) and session_zone.upper() not in ("UTC", "Z", "GMT")
+        return cls(session_zone if is_zoned else None)
+
+    def to_local(self, instants: Millis) -> Millis:
+        """Wall-clock time of instants."""
+        if self.name is None:
+            return instants
+        local = pl.Series(instants).cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(self.name).dt.replace_time_zone(None)
+        return local.to_physical().to_numpy()
+
+    def to_instants(self, local: Millis) -> Millis:
+        """Instants of wall-clock times. A time that a clock change skips counts as the instant after the gap, a repeated one is
+        the earlier."""
+        if self.name is None:
+            return local
+        return np.array([self.to_instant(int(t)) for t in local], dtype=np.int64)
+
+    def to_instant(self, local: int) -> int:
+        """The instant of one wall-clock time."""
+        if self.name is None:
+            return local
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=local)
+        offset = moment.replace(tzinfo=ZoneInfo(self.name)).utcoffset()
+        assert offset is not None
+        return local - round(offset.total_seconds() * 1000)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """How TUMBLE, HOP and CUMULATE windows are made of slices that do not overlap.
+
+    Each row belongs to one slice, whatever the number of windows that cover it. A slice is named by its end.
+    """
+
+    kind: WindowKind
+    size_ms: int
+    step_ms: int
+    offset_ms: int
+    length_ms: int
+    """Length of a slice."""
+
+    @classmethod
+    def of(cls, window: WindowSpec) -> Slices:
+        """The slices of a window specification."""
+        match window.kind:
+            case WindowKind.TUMBLE:
+                length, step = window.size_ms, window.size_ms
+            case WindowKind.HOP:
+                length, step = math.gcd(window.size_ms, window.step_ms), window.step_ms
+            case WindowKind.CUMULATE:
+                length, step = window.step_ms, window.step_ms
+            case WindowKind.SESSION:
+                raise ValueError("sessions have no slices")
+        return cls(window.kind, window.size_ms, step, window.offset_ms, length)
+
+    def end_of(self, times: Millis) -> Millis:
+        """The slice of each time."""
+        return times - (times - self.offset_ms) % self.length_ms + self.length_ms
+
+    def windows_of(self, slice_end: int) -> list[int]:
+        """Ends of the windows that cover a slice, ascending. Empty only for HOP windows with gaps."""
+        slice_start = slice_end - self.length_ms
+        if self.kind is WindowKind.TUMBLE:
+            return [slice_end]
+        if self.kind is WindowKind.CUMULATE:
+            last = self._cumulate_start(slice_end) + self.size_ms
+            return list(range(slice_end, last + 1, self.step_ms))
+        last_start = slice_start - (slice_start - self.offset_ms) % self.step_ms
+        ends = []
+        start = last_start
+        while start + self.size_ms >= slice_end:
+            ends.append(start + self.size_ms)
+            start -= self.step_ms
+        return ends[::-1]
+
+    def last_window_of(self, slice_ends: Millis) -> Millis:
+        """End of the last window that covers each slice (before the slice's own end: there is none)."""
+        starts = slice_ends - self.length_ms
+        if self.kind is WindowKind.TUMBLE:
+            return slice_ends
+        aligned = self.size_ms if self.kind is WindowKind.CUMULATE else self.step_ms
+        return starts - (starts - self.offset_ms) % aligned + self.size_ms
+
+    def start_of_window(self, window_ends: Millis) -> Millis:
+        """Starts of windows, given their ends."""
+        if self.kind is WindowKind.CUMULATE:
+            starts = window_ends - self.length_ms
+            return starts - (starts - self.offset_ms) % self.size_ms
+        return window_ends - self.size_ms
+
+    def _cumulate_start(self, slice_end: int) -> int:
+        start = slice_end - self.length_ms
+        return start - (start - self.offset_ms) % self.size_ms
