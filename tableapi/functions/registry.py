@@ -216,6 +216,8 @@ _TOPICS = (
     "logical",
     "conditional",
     "string",
+    "regex",
+    "codec",
     "temporal",
     "collection",
     "json",
