@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -16,6 +16,9 @@ from tableapi.plan.rex import AggCall
 from tableapi.runtime.udf import _SHARED, FunctionScope, failure, to_pandas
 from tableapi.runtime.udf_values import from_python, to_python
 from tableapi.types import DataType
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class AggregateRunner:
             raise failure(self.wrapper, error, row, None) from error
         return accumulator
 
-    def _guard(self, call: Callable[[], Any]) -> Any:
+    def _guard(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:

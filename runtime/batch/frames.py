@@ -57,7 +57,9 @@ class Frames:
         """The row numbers of all frames, one frame after the other."""
         length = self.high - self.low
         ends = np.cumsum(length)
-        return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - length, length) + np.repeat(self.low, length)
+        total = int(ends[-1]) if len(ends) else 0
+        inside: Ints = np.arange(total) - np.repeat(ends - length, length)
+        return inside + np.repeat(self.low, length)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Literal
 
 import polars as pl
 
+from tableapi.plan import rex as r
 from tableapi.plan.nodes import Binary, IntervalJoin, Join, JoinKind, WindowJoin
-from tableapi.plan.rex import Call, Cast, Literal, Ref, Rex, columns, conjuncts
+from tableapi.plan.rex import Call, Cast, Ref, Rex, columns, conjuncts
 from tableapi.runtime.batch.context import Lowering
 from tableapi.tablespec import RowSchema
 from tableapi.types import BooleanType
@@ -48,7 +50,7 @@ def split_condition(parts: Sequence[Rex], left: RowSchema, right: RowSchema) -> 
     for part in parts:
         used = columns(part)
         key = _equi_key(part, left_names, right_names)
-        if isinstance(part, Literal) and part.value is True:
+        if isinstance(part, r.Literal) and part.value is True:
             continue
         if key is not None:
             keys.append(key)
@@ -283,7 +285,7 @@ class Pairing:
 
     def semi(self, left: pl.LazyFrame, right: pl.LazyFrame, is_anti: bool) -> pl.LazyFrame:
         """The left rows that have a partner (or, for anti, that have none)."""
-        how = "anti" if is_anti else "semi"
+        how: Literal["anti", "semi"] = "anti" if is_anti else "semi"
         if self.is_hash_only:
             left, left_names, right, right_names = self._with_keys(left, right)
             if self.is_mixed:

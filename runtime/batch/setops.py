@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
 from tableapi.plan.nodes import Node, SetKind, SetOp
@@ -27,7 +29,7 @@ def _aligned(part: Node, types: dict[str, pl.DataType], lowering: Lowering) -> p
 
 
 def _set(left: pl.LazyFrame, right: pl.LazyFrame, node: SetOp, names: list[str]) -> pl.LazyFrame:
-    how = "semi" if node.kind is SetKind.INTERSECT else "anti"
+    how: Literal["semi", "anti"] = "semi" if node.kind is SetKind.INTERSECT else "anti"
     return left.unique().join(right, on=names, how=how, nulls_equal=True)
 
 

@@ -35,7 +35,9 @@ connection = duckdb.connect()
 small = st.one_of(st.none(), st.integers(-2, 3))
 word = st.one_of(st.none(), st.sampled_from(["a", "b", "c"]))
 LEFT = {"k": INT, "s": STRING, "v": BIGINT, "d": DOUBLE, "b": BIGINT}
-left_rows = st.lists(st.tuples(small, word, small, st.one_of(st.none(), st.sampled_from([0.5, -1.25, 2.0])), small), max_size=12)
+left_rows = st.lists(
+    st.tuples(small, word, small, st.one_of(st.none(), st.sampled_from([0.5, -1.25, 2.0])), small), max_size=12
+)
 RIGHT = {"k2": INT, "s2": STRING, "w": BIGINT}
 right_rows = st.lists(st.tuples(small, word, small), max_size=12)
 
@@ -164,7 +166,11 @@ def test_grouping_sets(one):
     sets = (("k", "s"), ("k",), ())
     node = Aggregate(source, ("k", "s"), (agg("n", "COUNT"), agg("t", "SUM", col(source, "v"))), sets, "g")
     having = "HAVING count(*) > 0"
-    same(node, f"SELECT k, s, GROUPING(k, s), count(*), sum(v) FROM l GROUP BY GROUPING SETS ((k, s), (k), ()) {having}", l=source)
+    same(
+        node,
+        f"SELECT k, s, GROUPING(k, s), count(*), sum(v) FROM l GROUP BY GROUPING SETS ((k, s), (k), ()) {having}",
+        l=source,
+    )
 
 
 @pytest.mark.parametrize("kind", [SetKind.INTERSECT, SetKind.EXCEPT, SetKind.UNION])
@@ -270,5 +276,7 @@ def test_rank(kind, one):
     source = table(LEFT, rows)
     order, sql = ((asc("b"),), "b") if kind is RankKind.ROW_NUMBER else ((desc("v"),), "v DESC NULLS LAST")
     node = Rank(source, ("s",), order, kind, 2, 3, "n")
-    query = f"SELECT * FROM (SELECT *, {kind.value.lower()}() OVER (PARTITION BY s ORDER BY {sql}) AS n FROM l) WHERE n IN (2, 3)"
+    query = (
+        f"SELECT * FROM (SELECT *, {kind.value.lower()}() OVER (PARTITION BY s ORDER BY {sql}) AS n FROM l) WHERE n IN (2, 3)"
+    )
     same(node, query, l=source)

@@ -49,7 +49,10 @@ NESTED = table(
 
 @pytest.mark.parametrize(
     ("is_outer", "expected"),
-    [(False, [(1, 10, 1), (1, 30, 3), (1, None, 2)]), (True, [(1, 10, 1), (1, 30, 3), (1, None, 2), (2, None, None), (3, None, None)])],
+    [
+        (False, [(1, 10, 1), (1, 30, 3), (1, None, 2)]),
+        (True, [(1, 10, 1), (1, 30, 3), (1, None, 2), (2, None, None), (3, None, None)]),
+    ],
 )
 def test_unnest_with_ordinality(is_outer, expected):
     node = Unnest(NESTED, col(NESTED, "nums"), (Field("n", INT),), is_outer, "o")
@@ -113,8 +116,13 @@ def at(second: int) -> datetime:
     return datetime(2024, 1, 1, 0, 0, second)
 
 
-ORDERS = table({"oid": INT, "cur": STRING, "ts": TIME}, [(1, "EUR", at(1)), (2, "EUR", at(5)), (3, "EUR", at(9)), (4, "X", at(9)), (5, None, at(9))])
-RATES = table({"c": STRING, "rate": INT, "rts": TIME}, [("EUR", 10, at(2)), ("EUR", 11, at(5)), ("USD", 1, at(0)), (None, 7, at(0))])
+ORDERS = table(
+    {"oid": INT, "cur": STRING, "ts": TIME},
+    [(1, "EUR", at(1)), (2, "EUR", at(5)), (3, "EUR", at(9)), (4, "X", at(9)), (5, None, at(9))],
+)
+RATES = table(
+    {"c": STRING, "rate": INT, "rts": TIME}, [("EUR", 10, at(2)), ("EUR", 11, at(5)), ("USD", 1, at(0)), (None, 7, at(0))]
+)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,12 @@ def table_spec(name: str, types: dict) -> TableSpec:
 
 RATE_TABLE = table_spec("rates", {"c": STRING, "rate": INT, "rts": TIME})
 CHANGES = pl.DataFrame(
-    {"c": ["EUR", "EUR", "EUR", "EUR"], "rate": [10, 10, 11, 11], "rts": [at(1), at(4), at(4), at(8)], KIND_COLUMN: [0, 1, 2, 3]},
+    {
+        "c": ["EUR", "EUR", "EUR", "EUR"],
+        "rate": [10, 10, 11, 11],
+        "rts": [at(1), at(4), at(4), at(8)],
+        KIND_COLUMN: [0, 1, 2, 3],
+    },
     schema={"c": pl.String(), "rate": pl.Int32(), "rts": pl.Datetime("ms"), KIND_COLUMN: pl.Int8()},
 )
 
@@ -168,7 +181,12 @@ def test_interval_join():
     right = table({"b": INT, "rt": TIME}, [(1, at(4)), (1, at(5)), (1, at(9)), (None, at(5))])
     same = call("EQUALS", col(left, "a"), col(right, "b"))
     node = IntervalJoin(left, right, JoinKind.LEFT, same, "lt", "rt", -4_000, 0)
-    assert run(node).select("lt", "rt").sort("lt", "rt").rows() == [(at(5), None), (at(5), at(5)), (at(5), at(9)), (at(20), None)]
+    assert run(node).select("lt", "rt").sort("lt", "rt").rows() == [
+        (at(5), None),
+        (at(5), at(5)),
+        (at(5), at(9)),
+        (at(20), None),
+    ]
 
 
 def test_window_join_matches_windows_and_condition():
