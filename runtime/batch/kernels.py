@@ -10,7 +10,7 @@ import numpy as np
 _jit = numba.njit(cache=True, nogil=True)
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def range_bounds(
     key: Any, is_null: Any, start: Any, end: Any, has_lower: bool, lower: Any, has_upper: bool, upper: Any
 ) -> tuple[Any, Any]:
@@ -53,7 +53,7 @@ def range_bounds(
     return low, high
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def extreme_positions(order: Any, low: Any, high: Any, is_largest: bool) -> Any:
     """Position of the smallest (or largest) element of `order` in each frame [low, high), -1 when it is empty.
 
@@ -87,7 +87,7 @@ def extreme_positions(order: Any, low: Any, high: Any, is_largest: bool) -> Any:
     return result
 
 
-@_jit
+@_jit  # type: ignore[untyped-decorator]
 def float_sums(values: Any, low: Any, high: Any) -> Any:
     """Sum of the values of each frame. Frames that only grow continue a running sum; others are added up anew."""
     frames = len(low)
