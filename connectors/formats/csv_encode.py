@@ -5,7 +5,6 @@ Imports formats.{base,temporal,json_encode}, tableapi.types and polars only.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -53,30 +52,13 @@ class CsvEncoder(TextEncoder):
 
     def _text(self, column: pl.Expr, data_type: DataType) -> pl.Expr:
         match data_type:
-            case FractionalType():
-                special = (
-                    pl.when(column.is_nan())
-                    .then(pl.lit("NaN"))
-                    .when(column > 0)
-                    .then(pl.lit("Infinity"))
-                    .otherwise(pl.lit("-Infinity"))
-                )
-                return pl.when(column.is_finite() | column.is_null()).then(column.cast(pl.String)).otherwise(special)
-            case DateType():
-                return column.dt.to_string("%Y-%m-%d")
-            case TimeType():
-                return time_text(column)
-            case TimestampType() | LocalZonedTimestampType():
-                return timestamp_text(column, zone=isinstance(data_type, LocalZonedTimestampType))
-            case BinaryStringType():
-                return column.bin.encode("base64")
             case ArrayType(element_type=element):
                 items = column.list.eval(self._text(pl.element(), element).fill_null(self.null or ""))
                 return items.list.join(self.element_delimiter)
             case RowType(fields=fields):
                 parts = [self._text(column.struct.field(f.name), f.data_type).fill_null(self.null or "") for f in fields]
                 return pl.when(column.is_not_null()).then(pl.concat_str(parts, separator=self.element_delimiter))
-        return column.cast(pl.String)
+        return value_text(column, data_type)
 
     def _quoted(self, text: pl.Expr) -> pl.Expr:
         quote = self.quote
@@ -92,6 +74,27 @@ class CsvEncoder(TextEncoder):
         else:
             inner = inner.str.replace_all(quote, quote * 2, literal=True)
         needs = text.str.contains(special) | (text.str.len_chars() > _LONGEST_UNQUOTED)
-        if re.match(r"[0-9A-Za-z]", largest):
-            needs = text.str.len_chars() > 0
         return pl.when(needs).then(quote + inner + quote).otherwise(text)
+
+
+def value_text(column: pl.Expr, data_type: DataType) -> pl.Expr:
+    """Scalars as text, as they stand in CSV files and in the names of partition directories."""
+    match data_type:
+        case FractionalType():
+            special = (
+                pl.when(column.is_nan())
+                .then(pl.lit("NaN"))
+                .when(column > 0)
+                .then(pl.lit("Infinity"))
+                .otherwise(pl.lit("-Infinity"))
+            )
+            return pl.when(column.is_finite() | column.is_null()).then(column.cast(pl.String)).otherwise(special)
+        case DateType():
+            return column.dt.to_string("%Y-%m-%d")
+        case TimeType():
+            return time_text(column)
+        case TimestampType() | LocalZonedTimestampType():
+            return timestamp_text(column, zone=isinstance(data_type, LocalZonedTimestampType))
+        case BinaryStringType():
+            return column.bin.encode("base64")
+    return column.cast(pl.String)
