@@ -141,7 +141,7 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
         name=settings.name,
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms)
-    tables = Tables(is_streaming=True, options=settings.options)
+    tables = Tables(is_streaming=True)
     return plan_job([optimized(p, settings) for p in plans], tables, config, planner)
 
 
@@ -195,7 +195,7 @@ def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_change
     final = [optimized(p, settings) for p in plans]
     details = None
     if with_changelog:
-        facts = Tables(settings.is_streaming, settings.options).facts
+        facts = Tables(settings.is_streaming).facts
         details = lambda node: f"changelogMode={changelog_text(changelog(node, facts))}"  # noqa: E731
     sections = ["== Logical plan ==", *(plan_text(p) for p in plans)]
     sections += ["", "== Optimized plan ==", *(plan_text(p, details) for p in final)]

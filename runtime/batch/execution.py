@@ -33,7 +33,7 @@ class BatchExecution:
     def __init__(self, plans: Sequence[n.Node], settings: ExecutionSettings) -> None:
         self.job_id = uuid.uuid4().hex
         self.plans, self.settings = list(plans), settings
-        self.tables = Tables(is_streaming=False, options=settings.options)
+        self.tables = Tables(is_streaming=False)
         self.session = settings.session()
         self._rows_out = 0
         self._status = "CREATED"

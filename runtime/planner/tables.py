@@ -5,7 +5,6 @@ The one place where the runtime looks connectors up by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tableapi.connectors.base import Connector, ScanRequest, Sink, Source
@@ -35,18 +34,16 @@ class Tables:
 
     Args:
         is_streaming: Sources may be unbounded.
-        options: Session options that concern sources.
     """
 
     is_streaming: bool
-    options: Mapping[str, str] = field(default_factory=dict)
     _sources: dict[object, Source] = field(default_factory=dict)
 
     def source(self, scan: Scan) -> Source:
         """The source of a scan."""
         key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), scan.columns, scan.limit)
         if key not in self._sources:
-            request = ScanRequest(scan.columns, scan.limit, dict(self.options))
+            request = ScanRequest(scan.columns, scan.limit)
             self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
         return self._sources[key]
 
