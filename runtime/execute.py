@@ -17,6 +17,7 @@ from tableapi.errors import TableApiError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes as n
 from tableapi.plan.rules import optimize
+from tableapi.plan.rules.share import share_sources
 
 if TYPE_CHECKING:
     from tableapi.runtime.cluster.handle import JobHandle
@@ -142,7 +143,7 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms)
     tables = Tables(is_streaming=True)
-    return plan_job([optimized(p, settings) for p in plans], tables, config, planner)
+    return plan_job(share_sources([optimized(p, settings) for p in plans]), tables, config, planner)
 
 
 _executor_lock = threading.Lock()
