@@ -1,0 +1,173 @@
+"""Prints results as Flink does: a frame of dashes, right-aligned cells, unicode widths. Text is made by the runtime's casts."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tableapi import types as t
+from tableapi.row import RowKind
+from tableapi.tablespec import RowSchema
+
+if TYPE_CHECKING:
+    from tableapi.result import Batch
+
+NULL_TEXT = "<NULL>"
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal the text takes.
+
+    >>> display_width("a界")
+    3
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def fit(text: str, width: int) -> str:
+    """The text right-aligned in `width` columns, cut with `...` when it is longer.
+
+    >>> fit("abcdef", 5), fit("ab", 4)
+    ('ab...', '  ab')
+    """
+    taken = display_width(text)
+    if taken <= width:
+        return " " * (width - taken) + text
+    cut, used = "", 0
+    for character in text:
+        step = display_width(character)
+        if used + step > width - 3:
+            break
+        cut, used = cut + character, used + step
+    return " " * (width - 3 - used) + cut + "..."
+
+
+def text_columns(frame: pl.DataFrame, schema: RowSchema, time_zone: str) -> list[list[str]]:
+    """The values of each column as text, as CAST(… AS STRING) writes them."""
+    from tableapi.functions.registry import SessionContext
+    from tableapi.plan.rex import Cast, Ref
+    from tableapi.runtime.expressions import lower
+
+    session = SessionContext(time_zone)
+    columns = []
+    for field in schema:
+        if isinstance(field.type, t.BinaryStringType):
+            text = pl.concat_str(pl.lit("x'"), pl.col(field.name).bin.encode("hex"), pl.lit("'"))
+        elif isinstance(field.type, t.CharacterType):
+            text = pl.col(field.name)
+        else:
+            text = lower(Cast(t.VarCharType(), Ref(field.type, field.name)), session)
+        columns.append(frame.select(text.fill_null(NULL_TEXT).alias("text"))["text"].to_list())
+    return columns
+
+
+def width_of_type(data_type: t.DataType, limit: int) -> int:
+    """How wide a column of changes is: its rows are printed before all are known."""
+    match data_type:
+        case t.TinyIntType():
+            width = 4
+        case t.SmallIntType():
+            width = 6
+        case t.IntType():
+            width = 11
+        case t.BigIntType():
+            width = 20
+        case t.DecimalType(precision=precision):
+            width = precision + 3
+        case t.BooleanType():
+            width = 5
+        case t.DateType():
+            width = 10
+        case t.TimeType(precision=precision):
+            width = 8 + (1 + precision if precision else 0)
+        case t.AnyTimestampType():
+            width = 19 + (1 + data_type.precision if data_type.precision else 0)
+        case _:
+            width = limit
+    return max(width, len(NULL_TEXT)) if data_type.is_nullable else width
+
+
+def print_result(
+    schema: RowSchema, batches: Iterator[Batch], time_zone: str, shows_kinds: bool, is_plain: bool, max_width: int
+) -> None:
+    """Prints batches.
+
+    Args:
+        schema: The columns.
+        batches: Frames and kinds.
+        time_zone: In which instants are shown.
+        shows_kinds: Whether there is a column `op`; then rows are printed as they come.
+        is_plain: Whether only the values are written.
+        max_width: Columns of a terminal that a cell may take.
+    """
+    if is_plain:
+        for frame, _ in batches:
+            for row in zip(*text_columns(frame, schema, time_zone), strict=True):
+                _write(" ".join(row))
+        return
+    if not shows_kinds:
+        _print_all(schema, list(batches), time_zone, max_width)
+        return
+    names = ["op", *schema.names]
+    widths = [2, *(min(max(display_width(f.name), width_of_type(f.type, max_width)), max_width) for f in schema)]
+    count = 0
+    for frame, kinds in batches:
+        if not frame.height:
+            continue
+        if not count:
+            _header(names, widths)
+        ops = ["+I"] * frame.height if kinds is None else [str(RowKind(k)) for k in kinds.to_list()]
+        for row in zip(ops, *text_columns(frame, schema, time_zone), strict=True):
+            _write(_line(row, widths))
+        count += frame.height
+    _footer(count, widths)
+
+
+def _print_all(schema: RowSchema, batches: list[Batch], time_zone: str, max_width: int) -> None:
+    columns: list[list[str]] = [[] for _ in schema]
+    count = 0
+    for frame, _ in batches:
+        count += frame.height
+        for column, added in zip(columns, text_columns(frame, schema, time_zone), strict=True):
+            column.extend(added)
+    widths = [
+        min(max([display_width(name), *map(display_width, column)]), max_width)
+        for name, column in zip(schema.names, columns, strict=True)
+    ]
+    if count:
+        _header(schema.names, widths)
+        for row in zip(*columns, strict=True):
+            _write(_line(row, widths))
+    _footer(count, widths)
+
+
+def _header(names: Sequence[str], widths: Sequence[int]) -> None:
+    _write(_rule(widths))
+    _write(_line(names, widths))
+    _write(_rule(widths))
+
+
+def _footer(count: int, widths: Sequence[int]) -> None:
+    if not count:
+        _write("Empty set")
+        return
+    _write(_rule(widths))
+    _write(f"{count} row{'' if count == 1 else 's'} in set")
+
+
+def _rule(widths: Sequence[int]) -> str:
+    return "+" + "+".join("-" * (w + 2) for w in widths) + "+"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "|" + "|".join(f" {fit(c, w)} " for c, w in zip(cells, widths, strict=True)) + "|"
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
