@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
 from tableapi.errors import UnsupportedError
 from tableapi.plan.nodes import RankKind
 from tableapi.plan.rex import SortKey
-from tableapi.runtime.stream.operator import Operator
+from tableapi.row import RowKind
+from tableapi.runtime.state.columns import Ids, grown
+from tableapi.runtime.state.hashing import key_groups
+from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.ordering import OrderedRows
+from tableapi.runtime.state.row_store import NONE, Chains, RowStore
+from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.emit import changes, emit_in_pieces, kind_series
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -34,6 +47,248 @@ class RankSpec:
     input_is_insert_only: bool = True
     generate_update_before: bool = True
 
+    def __post_init__(self) -> None:
+        if self.kind is not RankKind.ROW_NUMBER:
+            raise UnsupportedError(
+                f"{self.kind.value} is not supported on a stream", fix="use ROW_NUMBER, or run in batch mode"
+            )
+
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("Rank is not supported yet", fix="run the query in batch mode")
+        return Rank(self)
+
+
+NOWHERE, SPILLED = 0, 2
+"""Places of a row, as in `top_kernels`: not kept, and behind its partition's buffer."""
+
+
+class Rank(Operator):
+    """Keeps the first rows of each partition sorted, and emits how the ranks `start`..`end` changed.
+
+    Without a rank number, rows that enter are +I and rows that leave -D. With one, each rank whose row changed is -U/+U.
+    State: an index of partitions; rows in a RowStore with their order words; per partition a sorted buffer of row ids. With an
+    insert-only input the buffer holds `end` rows and nothing else is kept. Otherwise it holds about twice as many; rows behind it
+    are in an unsorted chain, from which the buffer is filled again when deletions have emptied it; rows to delete are found by
+    an index over all columns.
+    Cost: a binary search and a short move a row; O(batch) apart from the refills, O(partition) once in `end` deletions.
+    """
+
+    def __init__(self, spec: RankSpec) -> None:
+        self._spec = spec
+        types = spec.input.to_polars()
+        self._index = KeyIndex({key: types[key] for key in spec.partition_by})
+        self._retracts = not spec.input_is_insert_only
+        self._capacity = 2 * spec.end + 16 if self._retracts else spec.end
+        self._store = RowStore(types)
+        self._order = OrderedRows(spec.input, spec.order_by)
+        self._top: Ids = np.full((0, min(self._capacity, 8)), -1, dtype=np.int64)
+        self._counts = np.zeros(0, dtype=np.int64)
+        self._spilled = np.zeros(0, dtype=np.int64)
+        self._place = np.zeros(0, dtype=np.int8)
+        self._mark = np.zeros(0, dtype=np.bool_)
+        self._owner: Ids = np.full(0, -1, dtype=np.int64)
+        self._rest = Chains()
+        self._equal = KeyIndex(types) if self._retracts else None
+        self._same: Ids = np.full(0, -1, dtype=np.int64)
+        self._by_value = Chains()
+
+    def process(self, input: int, batch: Batch) -> None:
+        slots, _ = self._index.insert(batch.frame)
+        self._reserve_slots()
+        _, touched = self._index.distinct(slots)
+        before = self._ranked(touched)
+        if batch.is_insert_only:
+            gone = self._add(batch.frame, slots)
+        else:
+            adds = batch.adds()
+            mask = pl.Series(adds)
+            self._add(batch.frame.filter(mask), slots[adds])
+            gone = self._remove(batch.frame.filter(~mask), slots[~adds])
+            self._refill(touched)
+        self._emit(before, self._ranked(touched))
+        self._forget(gone, touched)
+        self.context.metrics["keys"] = self._index.count
+
+    def _reserve_slots(self) -> None:
+        bound = self._index.bound
+        self._top = grown(self._top, bound, -1)
+        self._counts, self._spilled = grown(self._counts, bound), grown(self._spilled, bound)
+
+    def _reserve_rows(self) -> None:
+        bound = self._store.bound
+        self._place, self._mark = grown(self._place, bound), grown(self._mark, bound, False)
+        self._owner, self._same = grown(self._owner, bound, -1), grown(self._same, bound, -1)
+
+    def _ranked(self, touched: Ids) -> Ids:
+        """Ids of the rows of ranks start..end of each partition, -1 where there is none."""
+        low, high = self._spec.start - 1, min(self._spec.end, self._top.shape[1])
+        ranked = np.full((len(touched), self._spec.end - low), -1, dtype=np.int64)
+        if high > low:
+            is_there = np.arange(low, high)[None, :] < self._counts[touched][:, None]
+            ranked[:, : high - low] = np.where(is_there, self._top[touched, low:high], -1)
+        return ranked
+
+    def _add(self, frame: pl.DataFrame, slots: Ids) -> Ids:
+        """Puts rows into their partitions; returns the ids of stored rows that were pushed out for good."""
+        if not frame.height:
+            return NONE
+        ids = self._store.ids.take(frame.height)
+        self._reserve_rows()
+        self._order.write(ids, frame, self._store.bound)
+        self._owner[ids] = slots
+        pushed = self._place_rows(ids, slots)
+        if self._equal is not None:
+            self._store.write(ids, frame)
+            same, _ = self._equal.insert(frame)
+            self._same[ids] = same
+            self._by_value.append(ids, same)
+            self._rest.append(pushed, self._owner[pushed])
+            return NONE
+        kept = self._place[ids] != NOWHERE
+        self._store.write(ids[kept], frame if kept.all() else frame.filter(pl.Series(kept)))
+        self._store.ids.give_back(ids[~kept])
+        self._mark[ids] = True
+        old = pushed[~self._mark[pushed]]
+        self._mark[ids] = False
+        return old
+
+    def _place_rows(self, ids: Ids, slots: Ids) -> Ids:
+        """Runs the kernel over the rows; returns the ids that are outside of their buffers now."""
+        from tableapi.runtime.state import top_kernels
+
+        pushed, pushed_count = np.empty(len(ids), dtype=np.int64), np.zeros(1, dtype=np.int64)
+        at = 0
+        while True:
+            at = top_kernels.add_rows(
+                at,
+                ids,
+                slots,
+                self._order.words,
+                self._top,
+                self._counts,
+                self._spilled,
+                self._place,
+                self._capacity,
+                self._retracts,
+                pushed,
+                pushed_count,
+            )
+            if at == len(ids):
+                return pushed[: pushed_count[0]]
+            wider = np.full((len(self._top), min(self._capacity, 2 * self._top.shape[1])), -1, dtype=np.int64)
+            wider[:, : self._top.shape[1]] = self._top
+            self._top = wider
+
+    def _remove(self, frame: pl.DataFrame, slots: Ids) -> Ids:
+        """Takes rows out of their partitions; returns their ids. Rows that are not known are ignored."""
+        from tableapi.runtime.state import top_kernels
+
+        assert self._equal is not None, "an insert-only input took a row back"
+        if not frame.height:
+            return NONE
+        ids = self._by_value.pop(self._equal.find(frame))
+        slots, ids = slots[ids >= 0], ids[ids >= 0]
+        spilled = self._place[ids] == SPILLED
+        self._rest.remove(ids[spilled], slots[spilled])
+        top_kernels.remove_rows(ids, slots, self._order.words, self._top, self._counts, self._spilled, self._place)
+        return ids
+
+    def _refill(self, touched: Ids) -> None:
+        """Moves the first spilled rows of partitions whose buffer has become too short into the buffer."""
+        short = touched[(self._counts[touched] < self._spec.end) & (self._spilled[touched] > 0)]
+        if not len(short):
+            return
+        ids, positions = self._rest.collect(short)
+        words = self._order.words[ids]
+        order = np.lexsort([*words.T[::-1], positions])
+        ids, positions = ids[order], positions[order]
+        first = np.searchsorted(positions, np.arange(len(short)))
+        room = self._capacity - self._counts[short]
+        chosen = np.arange(len(ids)) - first[positions] < room[positions]
+        ids, positions = ids[chosen], positions[chosen]
+        moved = np.bincount(positions, minlength=len(short))
+        left = self._spilled[short] - moved
+        self._spilled[short] = 0
+        self._rest.remove(ids, short[positions])
+        self._place_rows(ids, short[positions])
+        self._spilled[short] = left
+
+    def _emit(self, before: Ids, after: Ids) -> None:
+        changed_rows = (before != after).any(axis=1)
+        if not changed_rows.any():
+            return
+        before, after = before[changed_rows], after[changed_rows]
+        if self._spec.rank_name is None:
+            ids, kinds = self._entering_and_leaving(before, after)
+            frame = self._store.gather(ids)
+        else:
+            ids, ranks, kinds = self._changed_ranks(before, after)
+            frame = self._store.gather(ids).with_columns(pl.Series(self._spec.rank_name, ranks))
+        emit_in_pieces(self.context.emit, Batch(frame, kinds), self.context.max_batch_rows)
+
+    def _changed_ranks(self, before: Ids, after: Ids) -> tuple[Ids, Ids, pl.Series | None]:
+        flat_before, flat_after = before.ravel(), after.ravel()
+        changed = flat_before != flat_after
+        if self._retracts:
+            changed &= ~((flat_before >= 0) & (flat_after >= 0) & (self._same[flat_before] == self._same[flat_after]))
+        order, kinds = changes(flat_before >= 0, flat_after >= 0, changed, self._spec.generate_update_before)
+        ranks = self._spec.start + (order % len(flat_before)) % before.shape[1]
+        return np.concatenate([flat_before, flat_after])[order], ranks, kind_series(kinds.to_numpy())
+
+    def _entering_and_leaving(self, before: Ids, after: Ids) -> tuple[Ids, pl.Series | None]:
+        leaving, left_from = self._not_in(before, after)
+        entering, entered = self._not_in(after, before)
+        if self._retracts and len(leaving) and len(entering):
+            stays_out, stays_in = _without_common(self._same[leaving], self._same[entering])
+            leaving, left_from = leaving[stays_out], left_from[stays_out]
+            entering, entered = entering[stays_in], entered[stays_in]
+        ids = np.concatenate([leaving, entering])
+        order = np.argsort(np.concatenate([left_from, entered]), kind="stable")
+        kinds = np.repeat(np.array([RowKind.DELETE, RowKind.INSERT], dtype=np.int8), [len(leaving), len(entering)])
+        return ids[order], kind_series(kinds[order])
+
+    def _not_in(self, these: Ids, those: Ids) -> tuple[Ids, Ids]:
+        """Ids of `these` that are not among `those`, and the partition (row of the matrix) of each."""
+        present = those[those >= 0]
+        self._mark[present] = True
+        flat = these.ravel()
+        chosen = np.flatnonzero((flat >= 0) & ~self._mark[flat])
+        self._mark[present] = False
+        return flat[chosen], chosen // these.shape[1]
+
+    def _forget(self, gone: Ids, touched: Ids) -> None:
+        if len(gone):
+            self._store.remove(gone)
+        if self._equal is None:
+            return
+        same = np.unique(self._same[gone])
+        self._equal.free(same[self._by_value.is_empty(same)])
+        self._index.free(touched[(self._counts[touched] == 0) & (self._spilled[touched] == 0)])
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        ids = self._store.live_ids()
+        ids = ids[np.argsort(self._order.arrival(ids))]
+        rows = self._store.gather(ids)
+        groups = key_groups(rows, self._spec.partition_by) if self._spec.partition_by else None
+        writer.frame("rows", SavedRows(self.context.subtask, groups).tag(rows))
+
+    def restore(self, reader: SnapshotReader) -> None:
+        frame = reader.frame("rows")
+        if frame is None or not frame.height:
+            return
+        rows = untagged(frame)
+        slots, _ = self._index.insert(rows)
+        self._reserve_slots()
+        self._add(rows, slots)
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        return {"rows": self._store.gather(self._store.live_ids())}
+
+
+def _without_common(a: Ids, b: Ids) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which elements remain on each side when equal elements cancel one by one."""
+    left = pl.DataFrame({"v": a}).with_columns(pl.int_range(pl.len()).over("v").alias("n"))
+    right = pl.DataFrame({"v": b}).with_columns(pl.int_range(pl.len()).over("v").alias("n"))
+    stays_left = left.join(right.with_columns(pl.lit(True).alias("both")), on=["v", "n"], how="left", maintain_order="left")
+    stays_right = right.join(left.with_columns(pl.lit(True).alias("both")), on=["v", "n"], how="left", maintain_order="left")
+    return stays_left["both"].is_null().to_numpy(), stays_right["both"].is_null().to_numpy()
