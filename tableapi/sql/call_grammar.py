@@ -44,7 +44,10 @@ class CallGrammar(ExpressionGrammar):
 
     def _plain_call(self, name: str, start: Token) -> Call:
         self.open()
-        distinct = self.accept_any("DISTINCT", "ALL") == "DISTINCT"
+        quantifier = self.accept_any("DISTINCT", "ALL")
+        if quantifier and self.kind() is TokenType.R_PAREN:
+            self.unexpected("an argument")
+        distinct = quantifier == "DISTINCT"
         args: tuple[Unresolved, ...] = ()
         order_by: tuple[SortItem, ...] = ()
         if self.kind() is TokenType.STAR:

@@ -204,8 +204,12 @@ class Cursor(Parser):  # type: ignore[misc]
         """Consumes a string literal."""
         if self.kind() not in _STRINGS:
             self.unexpected(what)
-        text = self.string_value(self.next_token())
-        while self.kind() is TokenType.STRING and "\n" in self.sql[self._prev.end : self._curr.start]:
+        return self.string_value(self.next_token())
+
+    def strings(self) -> str:
+        """Consumes string literals that stand side by side and mean one text."""
+        text = self.string()
+        while self.kind() is TokenType.STRING:
             text += self.next_token().text
         return text
 

@@ -207,19 +207,11 @@ class DdlGrammar(MatchGrammar):
         self.expect("VIEW")
         if_not_exists = self._if_not_exists()
         parts = self.object_name("a view")
-        columns = self._view_columns() if self.kind() is TokenType.L_PAREN else ()
+        columns = self.name_list() if self.kind() is TokenType.L_PAREN else ()
         comment = self._comment()
         self.expect("AS")
         query, sql = self._query_text()
         return ast.CreateViewClause(self.span(start), parts, columns, comment, query, sql, is_temporary, if_not_exists)
-
-    def _view_columns(self) -> tuple[str, ...]:
-        def column() -> str:
-            name = self.name("a column name")
-            self._comment()
-            return name
-
-        return self.in_parentheses(lambda: self.comma_list(column))
 
     def _query_text(self) -> tuple[ast.Query, str]:
         token = self._curr

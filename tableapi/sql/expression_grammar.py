@@ -137,6 +137,8 @@ class ExpressionGrammar(TypeGrammar):
         start = self._curr
         result = self._range()
         while (token_type := self.kind()) in _COMPARISONS:
+            if self._curr.text == "!=":
+                self.fail("'!=' is not an operator", fix="write <>")
             self._advance()
             operator = _COMPARISONS[token_type]
             if quantifier := self._quantifier():
@@ -179,10 +181,7 @@ class ExpressionGrammar(TypeGrammar):
         self.expect("AND")
         upper = self._term()
         where = self.span(start)
-        between = Call("BETWEEN", (arg, lower, upper), where=where)
-        if not symmetric:
-            return between
-        return Call("OR", (between, Call("BETWEEN", (arg, upper, lower), where=where)), where=where)
+        return Call("BETWEEN_SYMMETRIC" if symmetric else "BETWEEN", (arg, lower, upper), where=where)
 
     def _in(self, arg: Unresolved, negated: bool, start: Token) -> Unresolved:
         self.open()
@@ -200,7 +199,7 @@ class ExpressionGrammar(TypeGrammar):
             self.expect("TO")
         pattern = self._term()
         escape = (self._term(),) if self.accept("ESCAPE") else ()
-        return Call(word, (arg, pattern, *escape), where=self.span(start))
+        return Call("SIMILAR_TO" if word == "SIMILAR" else word, (arg, pattern, *escape), where=self.span(start))
 
     def _overlaps(self, arg: Unresolved, start: Token) -> Unresolved:
         other = self._term()
@@ -259,7 +258,7 @@ class ExpressionGrammar(TypeGrammar):
             case TokenType.DOT if self.kind(1) is TokenType.NUMBER:
                 return self._number()
             case TokenType.STRING | TokenType.UNICODE_STRING | TokenType.BYTE_STRING | TokenType.NATIONAL_STRING:
-                text = self.next_token().text if token.token_type is TokenType.NATIONAL_STRING else self.string()
+                text = self.next_token().text if token.token_type is TokenType.NATIONAL_STRING else self.strings()
                 return Lit(text, where=self.span(token))
             case TokenType.HEX_STRING:
                 if not self.sql[token.start : token.end + 1].endswith("'"):
@@ -275,7 +274,7 @@ class ExpressionGrammar(TypeGrammar):
             case TokenType.PLACEHOLDER:
                 self.unsupported("a dynamic parameter '?'")
             case _:
-                self.unexpected("an expression")
+                return self.unexpected("an expression")
 
     def _number(self) -> Unresolved:
         start = self._curr

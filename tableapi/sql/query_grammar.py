@@ -95,7 +95,7 @@ class QueryGrammar(CallGrammar):
             inner = self._curr
             parts = self.object_name("a table")
             return ast.TableQuery(self.span(start), ast.TableName(self.span(inner), parts))
-        self.unexpected("a query (SELECT, VALUES, TABLE, WITH)")
+        return self.unexpected("a query (SELECT, VALUES, TABLE, WITH)")
 
     def _values_row(self) -> tuple[Unresolved, ...]:
         return _row_parts(self.expr())
@@ -109,9 +109,9 @@ class QueryGrammar(CallGrammar):
             self.unsupported("DISTINCT ON", fix="use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep the first row")
         items = self.comma_list(self._select_item)
         source = self.from_clause() if self.accept("FROM") else None
+        if source is None and self.at_any("WHERE", "GROUP", "HAVING", "WINDOW"):
+            self.fail(f"{self.word()} needs a FROM clause")
         condition = self.expr() if self.accept("WHERE") else None
-        if condition is not None and source is None:
-            self.fail("WHERE needs a FROM clause", start)
         group_by = self._group_by() if self.accept("GROUP", "BY") else None
         having = self.expr() if self.accept("HAVING") else None
         windows = self.comma_list(self._window_item) if self.accept("WINDOW") else ()

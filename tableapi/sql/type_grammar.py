@@ -78,7 +78,8 @@ class TypeGrammar(Cursor):
     def _nullability(self, data_type: DataType) -> DataType:
         if self.accept("NOT", "NULL"):
             return data_type.not_null()
-        self.accept("NULL")
+        if not self.at("NULL", "ON"):
+            self.accept("NULL")
         return data_type
 
     def _plain_type(self) -> DataType:
