@@ -77,11 +77,12 @@ def _cast(array: pa.Array, data_type: DataType) -> pa.Array:
 
 def _map(array: pa.Array, key: DataType, value: DataType) -> pa.Array:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     keys = _cast(array.values.field("key"), key)
     values = _cast(array.values.field("value"), value)
     offsets = array.offsets.cast(pa.int32())
     if array.null_count:
         # A null offset marks a null map.
-        offsets = pa.compute.if_else(pa.concat_arrays([array.is_valid(), pa.array([True])]), offsets, None)
+        offsets = pc.if_else(pa.concat_arrays([array.is_valid(), pa.array([True])]), offsets, None)
     return pa.MapArray.from_arrays(offsets, keys, values)

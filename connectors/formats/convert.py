@@ -195,12 +195,13 @@ def _has_more_digits(text: pl.Series, scale: int) -> bool:
 
 def _convert_list(raw: pl.Series, data_type: ArrayType, style: TextStyle) -> pl.Series:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     array = raw.to_arrow()
     start, end = (array.offsets[0].as_py(), array.offsets[-1].as_py()) if len(array) else (0, 0)
     values = _series(array.values.slice(start, end - start), raw.dtype.inner)  # type: ignore[attr-defined]
     converted = convert(values, data_type.element_type, style).to_arrow()
-    offsets = pa.compute.subtract(array.offsets, pa.scalar(start, array.offsets.type))
+    offsets = pc.subtract(array.offsets, pa.scalar(start, array.offsets.type))
     rebuilt = pa.LargeListArray.from_arrays(offsets, converted, mask=array.is_null() if array.null_count else None)
     return _series(rebuilt, data_type.to_polars())
 

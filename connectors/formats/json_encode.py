@@ -6,6 +6,7 @@ Imports formats.{base,temporal}, tableapi.types, polars and (lazily) pyarrow onl
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -85,7 +86,7 @@ class JsonEncoder(TextEncoder):
         return values.to_frame("v").select(scalar_json(pl.col("v"), data_type, self.separator)).to_series()
 
     def _array(self, values: pl.Series, element: DataType) -> pl.Series:
-        items, rebuild = _explode(values)
+        items, rebuild = explode_list(values)
         return (
             rebuild(self._text(items, element).fill_null("null"))
             .to_frame("v")
@@ -94,7 +95,7 @@ class JsonEncoder(TextEncoder):
         )
 
     def _map(self, values: pl.Series, data_type: MapType | MultisetType) -> pl.Series:
-        entries, rebuild = _explode(values)
+        entries, rebuild = explode_list(values)
         keys, texts = entries.struct.field("key"), entries.struct.field("value")
         value_type = data_type.value_type if isinstance(data_type, MapType) else None
         pairs = pl.DataFrame({"k": keys, "v": self._text(texts, value_type) if value_type else texts.cast(pl.String)})
@@ -156,13 +157,14 @@ def _null_where(texts: pl.Series, values: pl.Series) -> pl.Series:
     return texts if not values.has_nulls() else texts.set(values.is_null(), None)
 
 
-def _explode(values: pl.Series) -> tuple[pl.Series, object]:
+def explode_list(values: pl.Series) -> tuple[pl.Series, Callable[[pl.Series], pl.Series]]:
     """The items of a list column, and a function that groups as many new items again."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     array = values.to_arrow()
     start, end = (array.offsets[0].as_py(), array.offsets[-1].as_py()) if len(array) else (0, 0)
-    offsets = pa.compute.subtract(array.offsets, pa.scalar(start, array.offsets.type))
+    offsets = pc.subtract(array.offsets, pa.scalar(start, array.offsets.type))
     mask = array.is_null() if array.null_count else None
 
     def rebuild(items: pl.Series) -> pl.Series:
