@@ -15,20 +15,29 @@ from tableapi.connectors.filelog.errors import (
     TopicDeletedError,
     TransactionError,
 )
+from tableapi.connectors.filelog.follow import Batch, Follower, follow
+from tableapi.connectors.filelog.groups import Consumer, committed_offsets, group_names
 from tableapi.connectors.filelog.log import Appended, EventLog, PartitionInfo
+from tableapi.connectors.filelog.producer import Producer
 from tableapi.connectors.filelog.schema import Evolution, SchemaEvolutionError, SchemaMismatchError, TopicSchema, make_schema
 from tableapi.connectors.filelog.topic import TopicInfo
+from tableapi.connectors.filelog.transactions import Prepared, TransactionalProducer, abort_prepared, commit_prepared
 
 __all__ = [
     "Appended",
+    "Batch",
+    "Consumer",
     "EventLog",
     "Evolution",
     "FencedError",
+    "Follower",
     "LogIoError",
     "OffsetOutOfRangeError",
     "OutOfOrderSequenceError",
     "PartitionInfo",
     "PoisonedSegmentError",
+    "Prepared",
+    "Producer",
     "SchemaEvolutionError",
     "SchemaMismatchError",
     "TopicConfig",
@@ -36,5 +45,11 @@ __all__ = [
     "TopicInfo",
     "TopicSchema",
     "TransactionError",
+    "TransactionalProducer",
+    "abort_prepared",
+    "commit_prepared",
+    "committed_offsets",
+    "follow",
+    "group_names",
     "make_schema",
 ]

@@ -28,6 +28,7 @@ from tableapi.connectors.filelog.log import EventLog, Start
 from tableapi.connectors.filelog.reader import METADATA_TYPES, PartitionReader, Projection, find_time
 from tableapi.connectors.filelog.schema import TopicSchema, widens
 from tableapi.connectors.filelog.topic import TopicInfo
+from tableapi.connectors.filelog.transactions import Prepared, TransactionalProducer, abort_prepared, commit_prepared
 from tableapi.connectors.filelog.watch import Watcher
 from tableapi.connectors.options import COMMON_OPTIONS, read_options
 from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
@@ -366,9 +367,9 @@ class FilelogSink(Sink):
         self.key = writing.key
         if writing.key:
             self.accepts = UPSERTS
-        if writing.guarantee == "exactly-once":
-            raise UnsupportedError("an exactly-once filelog sink is not supported yet", fix="use 'at-least-once'")
-        self.guarantee = Guarantee.AT_MOST_ONCE if writing.guarantee == "none" else Guarantee.AT_LEAST_ONCE
+        self.guarantee = {"none": Guarantee.AT_MOST_ONCE, "exactly-once": Guarantee.EXACTLY_ONCE}.get(
+            writing.guarantee, Guarantee.AT_LEAST_ONCE
+        )
 
     def begin(self, overwrite: bool, static_partition: dict[str, Any]) -> None:
         if overwrite:
@@ -376,6 +377,8 @@ class FilelogSink(Sink):
         _open_topic(self._writing)
 
     def writer(self, subtask: int, parallelism: int) -> SinkWriter:
+        if self.guarantee is Guarantee.EXACTLY_ONCE:
+            return TransactionalWriter(self._writing, subtask)
         return FilelogWriter(self._writing)
 
 
@@ -401,6 +404,45 @@ class FilelogWriter(SinkWriter):
         self._log.sync(self._writing.topic)
 
     def close(self, success: bool = True) -> None:
+        self._log.close()
+
+
+class TransactionalWriter(SinkWriter):
+    """Writes the rows between two checkpoints as one transaction."""
+
+    def __init__(self, writing: _Writing, subtask: int) -> None:
+        self._writing = writing
+        self._log = _open_topic(writing)
+        self._producer = TransactionalProducer(self._log, f"{writing.transactional_prefix}-{subtask}")
+        self._is_open = False
+
+    def write(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
+        if not self._is_open:
+            self._producer.begin()
+            self._is_open = True
+        rows, arguments = split_metadata(frame, kinds, self._writing)
+        self._producer.append(self._writing.topic, rows, **arguments)
+
+    def prepare_commit(self, checkpoint_id: int) -> Any:
+        if not self._is_open:
+            return None
+        self._is_open = False
+        prepared = self._producer.prepare()
+        return (prepared.transactional_id, prepared.epoch, prepared.number)
+
+    def commit(self, committable: Any) -> None:
+        commit_prepared(self._log, Prepared(*committable))
+
+    def abort(self, committable: Any) -> None:
+        abort_prepared(self._log, Prepared(*committable))
+
+    def close(self, success: bool = True) -> None:
+        if self._is_open:
+            self._is_open = False
+            if success:
+                self._producer.commit()
+            else:
+                self._producer.abort()
         self._log.close()
 
 

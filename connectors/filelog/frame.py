@@ -5,6 +5,7 @@ The layout is specified in docs/filelog-format.md; this file is its only impleme
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -192,6 +193,24 @@ class EncodedBatch:
         """What is written to the segment, one after the other."""
         tail = self.size - HEADER_SIZE - self.padding - len(self.body)
         return [header.pack() + bytes(self.padding), self.body, bytes(tail)]
+
+
+UNKNOWN_TIME = -(2**63)
+"""In a staged frame: the event time is the time of appending, which is not known yet."""
+
+
+def staged_header(batch: EncodedBatch, topic_tag: int) -> FrameHeader:
+    """The header of a frame that waits outside the log for its transaction."""
+    low = UNKNOWN_TIME if batch.min_timestamp_ms is None else batch.min_timestamp_ms
+    high = UNKNOWN_TIME if batch.max_timestamp_ms is None else batch.max_timestamp_ms
+    return dataclasses.replace(batch.header(0, 0, topic_tag, 0), min_timestamp_ms=low, max_timestamp_ms=high)
+
+
+def from_staged(header: FrameHeader, body: Any) -> EncodedBatch:
+    """The batch of a staged frame."""
+    low = None if header.min_timestamp_ms == UNKNOWN_TIME else header.min_timestamp_ms
+    high = None if header.max_timestamp_ms == UNKNOWN_TIME else header.max_timestamp_ms
+    return EncodedBatch(body, header.body_crc, header.padding, header.flags, header.schema_version, header.count, low, high)
 
 
 def _aligned(size: int) -> int:

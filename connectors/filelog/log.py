@@ -80,6 +80,14 @@ class EventLog:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._guard = threading.RLock()
         self._round_robin = 0
+        self.finish_transactions()
+
+    def finish_transactions(self) -> None:
+        """Applies transactions that were committed by processes that died before they could apply them."""
+        if self.storage.list(f"{self.path}/pending"):
+            from tableapi.connectors.filelog.transactions import finish_decided
+
+            finish_decided(self)
 
     def create(
         self,
@@ -169,7 +177,7 @@ class EventLog:
     def partition_infos(self, topic: str) -> list[PartitionInfo]:
         """Offsets and sizes of a topic's partitions."""
         infos = []
-        for number in range(self._info(topic).partitions):
+        for number in range(self.topic(topic).partitions):
             partition = self.partition(topic, number)
             tail = partition.tail()
             bases = segment_bases(self.storage, partition.place)
@@ -243,12 +251,15 @@ class EventLog:
         for key in [k for k in self._partitions if k[0] == topic]:
             del self._partitions[key]
 
-    def _info(self, topic: str) -> TopicInfo:
+    def topic(self, topic: str) -> TopicInfo:
+        """What is known of a topic; reads it only the first time (`describe` always does)."""
         return self._topics.get(topic) or self.describe(topic)
 
-    def schema_of(self, topic: str, version: int) -> TopicSchema:
-        """A version of a topic's schema; looks on disk when it is newer than what is known."""
-        info = self._info(topic)
+    def schema_of(self, topic: str, version: int | None = None) -> TopicSchema:
+        """A version of a topic's schema (None: the newest known); looks on disk when it is newer than what is known."""
+        info = self.topic(topic)
+        if version is None:
+            return info.schema
         if version > len(info.schemas):
             info = self.describe(topic)
         return info.schema_version(version)
@@ -258,7 +269,7 @@ class EventLog:
         with self._guard:
             found = self._partitions.get((topic, number))
             if found is None:
-                info = self._info(topic)
+                info = self.topic(topic)
                 found = Partition(self.storage, info.place(self.path, number), info.config)
                 self._partitions[topic, number] = found
             return found
@@ -308,7 +319,7 @@ class EventLog:
         partition: int | None = None,
     ) -> Iterator[tuple[int, EncodedBatch]]:
         """Checks all rows at once, then makes their frames one by one, with their partitions. Arguments and errors: see `append`."""
-        info = self._info(topic)
+        info = self.topic(topic)
         tombstones = None
         if kinds is not None and not (kinds == RowKind.INSERT).all():
             if not info.schema.key:
@@ -389,7 +400,7 @@ class EventLog:
             metadata: Of `offset, partition, timestamp, append_time, headers, kind`; a dict renames them.
             schema_version: The version through which events are read (None: the newest).
         """
-        info = self._info(topic)
+        info = self.topic(topic)
         schema = info.schema if schema_version is None else self.schema_of(topic, schema_version)
         projection = make_projection(schema, columns, metadata)
         offset = self.resolve(topic, start, partition)
@@ -407,7 +418,7 @@ class EventLog:
         batch_rows: int = 65_536,
     ) -> Iterator[pl.DataFrame]:
         """The events between two positions (the end as of now), in frames of about `batch_rows`, partition after partition."""
-        for number in range(self._info(topic).partitions) if partitions is None else partitions:
+        for number in range(self.topic(topic).partitions) if partitions is None else partitions:
             stop = self.resolve(topic, end, number)
             reader = self.reader(topic, number, start=start, columns=columns, metadata=metadata)
             while reader.offset < stop:
@@ -446,7 +457,7 @@ class EventLog:
         """A frame without rows that has the columns which a read would give."""
         from tableapi.connectors.filelog.reader import METADATA_TYPES
 
-        schema = self._info(topic).schema
+        schema = self.topic(topic).schema
         projection = make_projection(schema, columns, metadata)
         stored = schema.polars()
         return pl.DataFrame(
@@ -455,7 +466,7 @@ class EventLog:
 
     def sync(self, topic: str) -> None:
         """Brings everything appended so far to stable storage, when the topic's durability is `batch`."""
-        for number in range(self._info(topic).partitions):
+        for number in range(self.topic(topic).partitions):
             self.partition(topic, number).sync()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tableapi.connectors.filelog import index as ix
@@ -149,13 +149,20 @@ class Partition:
         except (FileNotFoundError, ValueError):
             return 0
 
-    def append(self, batches: Sequence[EncodedBatch], producer: Producer | None = None, flags: int = 0) -> int:
+    def append(
+        self,
+        batches: Sequence[EncodedBatch],
+        producer: Producer | None = None,
+        flags: int = 0,
+        guard: Callable[[], None] | None = None,
+    ) -> int:
         """Appends batches one after the other; returns when they are as durable as the topic says.
 
         Args:
             batches: Encoded by `frame.encode`.
             producer: Identity and first sequence number of an idempotent producer.
             flags: Extra frame flags.
+            guard: Called under the lock before anything is written; raises to refuse (fencing).
 
         Returns:
             The offset of the first row; when the producer had already appended these batches, the offset they have.
@@ -168,6 +175,8 @@ class Partition:
         with self._locked() as tail:
             if tail.poisoned:
                 raise self._poisoned(tail)
+            if guard is not None:
+                guard()
             first: int | None = None
             sequence = producer[2] if producer else 0
             run: list[tuple[FrameHeader, EncodedBatch]] = []

@@ -10,8 +10,8 @@ import threading
 import polars as pl
 import pytest
 
-from tableapi.connectors.base import ScanRequest
-from tableapi.connectors.filelog import EventLog
+from tableapi.connectors.base import Guarantee, ScanRequest
+from tableapi.connectors.filelog import Consumer, EventLog, FencedError
 from tableapi.connectors.registry import find_connector
 from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
 from tableapi.row import RowKind
@@ -161,3 +161,49 @@ def test_mistakes_are_named(tmp_path):
         source(table(tmp_path, columns=(TableColumn("id", D.STRING()),), key=("id",)))
     with pytest.raises(UnsupportedError, match="append-only"):
         find_connector("filelog").sink(table(tmp_path, columns=columns)).begin(True, {})
+
+
+def test_exactly_once_by_transactions(tmp_path):
+    options = {"sink.delivery-guarantee": "exactly-once", "sink.transactional-id-prefix": "job", "topic.partitions": "2"}
+    spec = table(tmp_path, **options, **{"key.fields": "id"})
+    sink = find_connector("filelog").sink(spec)
+    assert sink.guarantee is Guarantee.EXACTLY_ONCE
+    sink.begin(False, {})
+    writer = sink.writer(0, 1)
+
+    def ids():
+        return sorted(EventLog(tmp_path).read("t")["id"])
+
+    assert writer.prepare_commit(0) is None
+    writer.write(pl.DataFrame({"id": [1, 2], "name": ["a", "b"]}), None)
+    first = pickle.loads(pickle.dumps(writer.prepare_commit(1)))
+    writer.write(pl.DataFrame({"id": [3], "name": ["c"]}), None)
+    assert ids() == []
+    again = sink.writer(0, 1)
+    again.commit(first)
+    again.commit(first)
+    assert ids() == [1, 2]
+    with pytest.raises(FencedError):
+        writer.prepare_commit(2)
+    again.write(pl.DataFrame({"id": [4], "name": ["d"]}), None)
+    dropped = again.prepare_commit(2)
+    again.abort(dropped)
+    again.write(pl.DataFrame({"id": [5], "name": ["e"]}), None)
+    again.close()
+    assert ids() == [1, 2, 5]
+
+
+def test_exactly_once_needs_a_name(tmp_path):
+    with pytest.raises(OptionError, match="sink.transactional-id-prefix"):
+        find_connector("filelog").sink(table(tmp_path, **{"sink.delivery-guarantee": "exactly-once"}))
+
+
+def test_group_offsets(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.BIGINT(), "name": D.STRING()})
+    log.append("t", pl.DataFrame({"id": [1, 2, 3]}))
+    with Consumer(log, "g", ["t"]) as consumer:
+        assert consumer.poll(1, max_rows=2).frame["id"].to_list() == [1, 2]
+    options = {"properties.group.id": "g", "scan_startup_mode": "group-offsets"}
+    read, _ = drain(source(table(tmp_path, **options), is_streaming=False))
+    assert read["id"].to_list() == [3]
