@@ -17,6 +17,7 @@ from tableapi.connectors.filelog.errors import LogIoError, PoisonedSegmentError,
 from tableapi.connectors.filelog.frame import NO_PRODUCER, SEGMENT_HEADER_SIZE, EncodedBatch, FrameHeader
 from tableapi.connectors.filelog.index import Entry
 from tableapi.connectors.filelog.producers import ProducerTable
+from tableapi.connectors.filelog.retention import retain
 from tableapi.connectors.filelog.recovery import create_segment, recover, valid_frame
 from tableapi.connectors.filelog.segment import Place, Segment, segment_bases
 from tableapi.connectors.filelog.storage import File, Storage
@@ -52,7 +53,7 @@ class Partition:
         """
         found = self._read_page()
         if found is None:
-            with self._locked() as found:
+            with self.locked() as found:
                 pass
         return found
 
@@ -70,7 +71,7 @@ class Partition:
         )
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[Tail]:
+    def locked(self) -> Iterator[Tail]:
         """Holds the partition's lock; gives the true end of the log."""
         try:
             lock = self.storage.lock(self.place.path("lock"))
@@ -172,7 +173,7 @@ class Partition:
             LogIoError: the disk refused; nothing was acknowledged.
             PoisonedSegmentError: an earlier fsync has failed.
         """
-        with self._locked() as tail:
+        with self.locked() as tail:
             if tail.poisoned:
                 raise self._poisoned(tail)
             if guard is not None:
@@ -256,7 +257,7 @@ class Partition:
         """Brings everything appended so far to stable storage (unless the topic's durability is `none`)."""
         if not self.config.durable:
             return
-        with self._locked() as tail:
+        with self.locked() as tail:
             if tail.poisoned:
                 raise self._poisoned(tail)
             if tail.synced < tail.end:
@@ -264,7 +265,7 @@ class Partition:
 
     def roll(self) -> None:
         """Begins a new segment, so that everything before may be compacted or deleted."""
-        with self._locked() as tail:
+        with self.locked() as tail:
             if tail.end > SEGMENT_HEADER_SIZE:
                 self._roll(tail)
 
@@ -292,7 +293,10 @@ class Partition:
         )
         if self._table is not None:
             self._table = (base, SEGMENT_HEADER_SIZE, self._table[2])
-        return self._publish(rolled)
+        rolled = self._publish(rolled)
+        with contextlib.suppress(LogIoError):
+            retain(self, rolled)
+        return rolled
 
     def _note(self, before: Tail, after: Tail, headers: Sequence[FrameHeader]) -> None:
         """Keeps the index and the producer table in step with frames that this process wrote."""

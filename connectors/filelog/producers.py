@@ -36,7 +36,7 @@ class ProducerTable:
         if header.producer_id == NO_PRODUCER:
             return
         old = self.states.get(header.producer_id)
-        batch = (header.base_sequence, header.base_sequence + header.count, header.base_offset)
+        batch = (header.base_sequence, header.base_sequence + header.span, header.base_offset)
         earlier = old.batches if old and old.epoch == header.producer_epoch else ()
         self.states[header.producer_id] = ProducerState(
             header.producer_epoch, (*earlier, batch)[-REMEMBERED_BATCHES:], header.append_time_ms

@@ -364,13 +364,15 @@ def _find_time_in(
     start = checked_start(segment, ix.before_time(entries, timestamp_ms), limit)
     for position, header in segment.headers(start.position, limit, start.offset):
         if header.count and header.max_timestamp_ms >= timestamp_ms:
-            return _find_time_row(segment, header, position, limit, schemas(header.schema_version), timestamp_ms)
+            found = _find_time_row(segment, header, position, limit, schemas(header.schema_version), timestamp_ms)
+            if found is not None:
+                return found
     return None
 
 
 def _find_time_row(
     segment: Segment, header: FrameHeader, position: int, limit: int, schema: TopicSchema, timestamp_ms: int
-) -> int:
+) -> int | None:
     wanted = (
         [DELTA, TIMESTAMP] if header.flags & FLAG_TIMESTAMPS else [DELTA, *([schema.event_time] if schema.event_time else [])]
     )
@@ -381,5 +383,8 @@ def _find_time_row(
     if times:
         column = frame[times[0]]
         milliseconds = column if column.dtype == pl.Int64 else column.dt.epoch("ms")
-        row = int((milliseconds >= timestamp_ms).fill_null(header.append_time_ms >= timestamp_ms).arg_max() or 0)
+        is_late_enough = (milliseconds >= timestamp_ms).fill_null(header.append_time_ms >= timestamp_ms)
+        if not is_late_enough.any():
+            return None
+        row = int(is_late_enough.arg_max() or 0)
     return header.base_offset + (int(frame[DELTA][row]) if DELTA in frame.columns else row)
