@@ -47,6 +47,11 @@ class TableEnvironment:
     """
 
     def __init__(self, settings: EnvironmentSettings) -> None:
+        from tableapi.session import session_options
+
+        options = session_options()
+        if options:
+            settings = EnvironmentSettings(settings.get_configuration().add_all(Configuration.from_dict(options)))
         self._is_streaming = settings.is_streaming_mode()
         self._config = TableConfig(settings.get_configuration())
         self._catalog = CatalogManager(settings.get_built_in_catalog_name(), settings.get_built_in_database_name())
@@ -85,12 +90,10 @@ class TableEnvironment:
     def _table(self, relation: Relation) -> Table:
         return Table(relation, self)
 
-    def _relation_of(self, identifier: ObjectIdentifier) -> Relation:
-        found = self._catalog.table(identifier)
-        builder = self._builder()
-        if isinstance(found, ViewSpec):
-            return builder.alias(found.relation, identifier.name)
-        return builder.from_table(found)
+    def _table_of(self, spec: TableSpec) -> Table:
+        table = self._table(self._builder().from_table(spec))
+        table._spec = spec
+        return table
 
     def _parse(self, statement: str) -> Statement:
         from tableapi.sql import parse_one
@@ -125,6 +128,7 @@ class TableEnvironment:
         )
 
     def _execute_query(self, relation: Relation) -> TableResult:
+        from tableapi.printing import PrintStyle
         from tableapi.result import TableResult
         from tableapi.runtime.execute import execute
 
@@ -134,20 +138,23 @@ class TableEnvironment:
             plan.schema,
             execution=execute([plan], settings),
             time_zone=settings.time_zone,
-            shows_kinds=self._is_streaming,
+            style=PrintStyle.CHANGES if self._is_streaming else PrintStyle.ROWS,
             max_width=self._config.option("table.display.max-column-width"),
         )
 
     def _execute_sinks(self, sinks: Sequence[Sink]) -> TableResult:
+        from tableapi.printing import PrintStyle
         from tableapi.result import TableResult
         from tableapi.runtime.execute import execute
+        from tableapi.session import note_job
         from tableapi.tablespec import Field, RowSchema
         from tableapi.types import DataTypes
 
         execution = execute(sinks, self._settings())
+        note_job(execution)
         names = _numbered([s.table.identifier.as_summary_string() for s in sinks])
         schema = RowSchema(tuple(Field(n, DataTypes.BIGINT()) for n in names))
-        result = TableResult(schema, execution=execution, is_insert=True)
+        result = TableResult(schema, execution=execution, is_insert=True, style=PrintStyle.PLAIN)
         if self._config.option("table.dml-sync"):
             result.wait()
         return result
@@ -316,12 +323,15 @@ class TableEnvironment:
         Raises:
             UnknownNameError: There is none of that name.
         """
-        return self._table(self._relation_of(self._catalog.parse(path)))
+        found = self._catalog.table(self._catalog.parse(path))
+        if isinstance(found, ViewSpec):
+            return self._table(self._builder().alias(found.relation, found.identifier.name))
+        return self._table_of(found)
 
     @located
     def from_descriptor(self, descriptor: TableDescriptor) -> Table:
         """A table that is described in place and has no name."""
-        return self._table(self._builder().from_table(self._anonymous(descriptor)))
+        return self._table_of(self._anonymous(descriptor))
 
     @located
     def create_temporary_table(self, path: str, descriptor: TableDescriptor, ignoreIfExists: bool | None = False) -> None:

@@ -1,60 +1,66 @@
-"""Splits the select list above a Python aggregate into what must be taken along with the groups and what comes after.
+"""Rewrites select lists above groups: named keys put in place, and what a Python aggregate must carry along.
 
-May import plan only.
+May import plan and the walking functions of `sql.rewrite`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tableapi.plan.resolve import output_name
-from tableapi.plan.unresolved import As, Call, Cast, Name, Unresolved, WindowProperty
+from tableapi.plan.unresolved import As, Name, Unresolved, WindowProperty
+from tableapi.sql.rewrite import map_parts
 
 if TYPE_CHECKING:
     from tableapi.plan.builder import Relation
 
 
+def place_keys(keys: Sequence[Unresolved], items: Sequence[Unresolved]) -> tuple[list[Unresolved], list[Unresolved]]:
+    """Keys without their names, and the items with the keys in place of their names.
+
+    So `group_by((a % 2).alias("k")).select(k)` has the plan of `SELECT a % 2 AS k … GROUP BY a % 2`.
+
+    >>> half = As(Name(("a",)), ("k",))
+    >>> place_keys([half], [Name(("k",))])[1] == [half]
+    True
+    """
+    named = {k.names[0]: k.arg for k in keys if isinstance(k, As)}
+    plain = [k.arg if isinstance(k, As) else k for k in keys]
+
+    def inside(node: Unresolved) -> Unresolved:
+        if isinstance(node, Name) and len(node.parts) == 1 and node.parts[0] in named:
+            return replace(named[node.parts[0]], where=node.where)
+        return map_parts(node, inside)
+
+    placed: list[Unresolved] = []
+    for item in items:
+        name = output_name(item)
+        new = inside(item) if named else item
+        if isinstance(item, Name) and name in named:
+            new = As(new, (item.parts[0],), where=item.where)
+        placed.append(new)
+    return plain, placed
+
+
 def split_items(
     keys: Sequence[Unresolved], items: Sequence[Unresolved], relation: Relation
 ) -> tuple[list[Unresolved], list[Unresolved]]:
-    """The grouping columns and window properties to carry, and the select list over them.
-
-    >>> carried, final = split_items([Name(("k",))], [Name(("k",)), As(WindowProperty("w", "start"), ("s",))], NO_WINDOWS)
-    >>> [output_name(c) for c in carried], final[1]
-    (['k', '$w.start'], As(where=None, arg=Name(where=None, parts=('$w.start',)), names=('s',)))
-    """
+    """The grouping columns and window properties to carry through a Python aggregate, and the select list over them."""
     carried: dict[str, Unresolved] = {}
     for position, key in enumerate(keys):
         if isinstance(key, Name) and relation.window(key.parts[-1]) is not None:
             continue
         name = output_name(key) or f"$key{position}"
         carried[name] = key if output_name(key) else As(key, (name,))
-    final = [_outside(item, carried) for item in items]
-    return list(carried.values()), final
 
-
-def _outside(node: Unresolved, carried: dict[str, Unresolved]) -> Unresolved:
-    """The item with window properties replaced by the columns that carry them."""
-    match node:
-        case WindowProperty(window=window, property=what):
-            name = f"${window}.{what}"
+    def outside(node: Unresolved) -> Unresolved:
+        if isinstance(node, WindowProperty):
+            name = f"${node.window}.{node.property}"
             carried.setdefault(name, As(node, (name,), where=node.where))
             return Name((name,), where=node.where)
-        case Call(args=args):
-            return replace(node, args=tuple(_outside(a, carried) for a in args))
-        case As(arg=arg) | Cast(arg=arg):
-            return replace(node, arg=_outside(arg, carried))
-        case _:
-            return node
+        return map_parts(node, outside)
 
-
-class _NoWindows:
-    """A relation without windows, for the example above."""
-
-    def window(self, alias: str) -> None:
-        return None
-
-
-NO_WINDOWS: Any = _NoWindows()
+    final = [outside(item) for item in items]
+    return list(carried.values()), final

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tableapi.errors import ValidationError
 from tableapi.expression import Expression
 from tableapi.expression_base import caller
+from tableapi.grouped_items import place_keys, split_items
 from tableapi.location import located
 from tableapi.plan.unresolved import As, Name, Star, UdfCall, Unresolved
 from tableapi.table import Table, _row_fields, nodes_of
@@ -45,8 +46,8 @@ class GroupedTable:
             ValidationError: A column is neither grouped by nor inside an aggregate.
         """
         table = self._table
-        items = nodes_of(fields, "select")
-        return table._with(table._builder.group(table._relation, self._keys, items, naming="api"))
+        keys, items = place_keys(self._keys, nodes_of(fields, "select"))
+        return table._with(table._builder.group(table._relation, keys, items, naming="api"))
 
     @located
     def aggregate(self, func: Expression | UserDefinedFunctionWrapper) -> AggregatedTable:
@@ -92,8 +93,8 @@ class WindowGroupedTable:
     def select(self, *fields: Expression) -> Table:
         """Computes columns of each group in each window; `col("w").start` and the like speak of the window."""
         table = self._table
-        items = nodes_of(fields, "select")
-        relation, keys = self._windowed(self._keys)
+        plain, items = place_keys(self._keys, nodes_of(fields, "select"))
+        relation, keys = self._windowed(plain)
         return table._with(table._builder.group(relation, keys, items, naming="api"))
 
     @located
@@ -162,17 +163,15 @@ class _Aggregated:
 
     def _aggregate(self, call: Unresolved, fields: Sequence[Expression]) -> tuple[Relation, list[Unresolved]]:
         """Keys (and what `fields` says of windows) and the call as a column `$value`; the items of the final select."""
-        from tableapi.grouped_items import split_items
-
         items = nodes_of(fields, "select")
         carried, final = split_items(self._keys, items, self._relation)
         relation = self._table._builder.group(self._relation, self._keys, [*carried, As(call, ("$value",))], naming="api")
         return relation, final
 
-    def _select(self, relation: Relation, produced: list[Unresolved], final: list[Unresolved]) -> Table:
+    def _select(self, relation: Relation, own: list[str], produced: list[Unresolved], final: list[Unresolved]) -> Table:
         builder, table = self._table._builder, self._table
-        own: list[Unresolved] = [Name((n,)) for n in relation.names() if n != "$value"]
-        flat = builder.select(relation, [*own, *produced], naming="api")
+        carried: list[Unresolved] = [Name((n,)) for n in own if n != "$value"]
+        flat = builder.select(relation, [*carried, *produced], naming="api")
         return table._with(builder.select(flat, final, naming="api"))
 
 
@@ -185,7 +184,7 @@ class AggregatedTable(_Aggregated):
     def select(self, *fields: Expression) -> Table:
         """Chooses from the grouping columns and the columns of the row that the aggregate returns."""
         relation, final = self._aggregate(self._call, fields)
-        return self._select(relation, _row_fields(relation, "$value", self._names), final)
+        return self._select(relation, relation.names(), _row_fields(relation, "$value", self._names), final)
 
 
 class FlatAggregateTable(_Aggregated):
@@ -202,4 +201,4 @@ class FlatAggregateTable(_Aggregated):
         defaults = element.field_names() if isinstance(element, RowType) else ["f0"]
         names = self._names or tuple(defaults)
         unnested = self._table._builder.unnest(relation, Name(("$value",)), names)
-        return self._select(unnested, [Name((n,)) for n in names], final)
+        return self._select(unnested, relation.names(), [Name((n,)) for n in names], final)

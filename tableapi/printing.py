@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from tableapi.result import Batch
 
 NULL_TEXT = "<NULL>"
+
+
+class PrintStyle(Enum):
+    """How a result is printed."""
+
+    CHANGES = "changes"
+    """A frame with a column `op`, columns as wide as their types."""
+    ROWS = "rows"
+    """A frame, columns as wide as their types."""
+    CONTENT = "content"
+    """A frame, columns as wide as their content, NULL as nothing (statements that show definitions)."""
+    PLAIN = "plain"
+    """The values alone."""
 
 
 def display_width(text: str) -> int:
@@ -48,7 +62,7 @@ def fit(text: str, width: int) -> str:
     return " " * (width - 3 - used) + cut + "..."
 
 
-def text_columns(frame: pl.DataFrame, schema: RowSchema, time_zone: str) -> list[list[str]]:
+def text_columns(frame: pl.DataFrame, schema: RowSchema, time_zone: str, null: str = NULL_TEXT) -> list[list[str]]:
     """The values of each column as text, as CAST(… AS STRING) writes them."""
     from tableapi.functions.registry import SessionContext
     from tableapi.plan.rex import Cast, Ref
@@ -63,7 +77,7 @@ def text_columns(frame: pl.DataFrame, schema: RowSchema, time_zone: str) -> list
             text = pl.col(field.name)
         else:
             text = lower(Cast(t.VarCharType(), Ref(field.type, field.name)), session)
-        columns.append(frame.select(text.fill_null(NULL_TEXT).alias("text"))["text"].to_list())
+        columns.append(frame.select(text.fill_null(null).alias("text"))["text"].to_list())
     return columns
 
 
@@ -93,52 +107,53 @@ def width_of_type(data_type: t.DataType, limit: int) -> int:
     return max(width, len(NULL_TEXT)) if data_type.is_nullable else width
 
 
-def print_result(
-    schema: RowSchema, batches: Iterator[Batch], time_zone: str, shows_kinds: bool, is_plain: bool, max_width: int
-) -> None:
-    """Prints batches.
+def print_result(schema: RowSchema, batches: Iterator[Batch], time_zone: str, style: PrintStyle, max_width: int) -> None:
+    """Prints batches, as they come unless columns are as wide as their content.
 
     Args:
         schema: The columns.
         batches: Frames and kinds.
         time_zone: In which instants are shown.
-        shows_kinds: Whether there is a column `op`; then rows are printed as they come.
-        is_plain: Whether only the values are written.
+        style: See `PrintStyle`.
         max_width: Columns of a terminal that a cell may take.
     """
-    if is_plain:
+    if style is PrintStyle.PLAIN:
         for frame, _ in batches:
             for row in zip(*text_columns(frame, schema, time_zone), strict=True):
                 _write(" ".join(row))
         return
-    if not shows_kinds:
-        _print_all(schema, list(batches), time_zone, max_width)
+    if style is PrintStyle.CONTENT:
+        _print_content(schema, list(batches), time_zone)
         return
-    names = ["op", *schema.names]
-    widths = [2, *(min(max(display_width(f.name), width_of_type(f.type, max_width)), max_width) for f in schema)]
+    shows_kinds = style is PrintStyle.CHANGES
+    names = ["op", *schema.names] if shows_kinds else schema.names
+    widths = [min(max(display_width(f.name), width_of_type(f.type, max_width)), max_width) for f in schema]
+    widths = [2, *widths] if shows_kinds else widths
     count = 0
     for frame, kinds in batches:
         if not frame.height:
             continue
         if not count:
             _header(names, widths)
-        ops = ["+I"] * frame.height if kinds is None else [str(RowKind(k)) for k in kinds.to_list()]
-        for row in zip(ops, *text_columns(frame, schema, time_zone), strict=True):
+        columns = text_columns(frame, schema, time_zone)
+        if shows_kinds:
+            ops = ["+I"] * frame.height if kinds is None else [str(RowKind(k)) for k in kinds.to_list()]
+            columns = [ops, *columns]
+        for row in zip(*columns, strict=True):
             _write(_line(row, widths))
         count += frame.height
     _footer(count, widths)
 
 
-def _print_all(schema: RowSchema, batches: list[Batch], time_zone: str, max_width: int) -> None:
+def _print_content(schema: RowSchema, batches: list[Batch], time_zone: str) -> None:
     columns: list[list[str]] = [[] for _ in schema]
     count = 0
     for frame, _ in batches:
         count += frame.height
-        for column, added in zip(columns, text_columns(frame, schema, time_zone), strict=True):
+        for column, added in zip(columns, text_columns(frame, schema, time_zone, null=""), strict=True):
             column.extend(added)
     widths = [
-        min(max([display_width(name), *map(display_width, column)]), max_width)
-        for name, column in zip(schema.names, columns, strict=True)
+        max([display_width(name), *map(display_width, column)]) for name, column in zip(schema.names, columns, strict=True)
     ]
     if count:
         _header(schema.names, widths)

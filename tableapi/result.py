@@ -12,6 +12,7 @@ import polars as pl
 
 from tableapi.job_client import JobClient
 from tableapi.location import located
+from tableapi.printing import PrintStyle, print_result
 from tableapi.resolved_schema import ResolvedSchema
 from tableapi.row import Row, RowKind
 from tableapi.table_schema import TableSchema
@@ -82,8 +83,7 @@ class TableResult:
         kind: A `ResultKind`.
         time_zone: In which instants are shown.
         is_insert: Whether the job writes tables; then the rows are -1 a table, once it has ended.
-        shows_kinds: Whether `print` has a column `op`.
-        is_plain: Whether `print` writes the values without a frame.
+        style: How `print` writes the rows.
         max_width: Characters of a cell that `print` shows.
     """
 
@@ -96,13 +96,12 @@ class TableResult:
         kind: int = ResultKind.SUCCESS_WITH_CONTENT,
         time_zone: str = "UTC",
         is_insert: bool = False,
-        shows_kinds: bool = False,
-        is_plain: bool = False,
+        style: PrintStyle = PrintStyle.CONTENT,
         max_width: int = 30,
     ) -> None:
         self._schema, self._execution, self._static = schema, execution, list(rows)
         self._kind, self._time_zone, self._is_insert = kind, time_zone, is_insert
-        self._shows_kinds, self._is_plain, self._max_width = shows_kinds, is_plain, max_width
+        self._style, self._max_width = style, max_width
         self._batches: Iterator[Batch] | None = None
         self._peeked: list[Batch] = []
 
@@ -110,7 +109,7 @@ class TableResult:
     def ok() -> TableResult:
         """The result of a statement that defines something."""
         return TableResult(
-            RowSchema((Field("result", DataTypes.STRING()),)), rows=[("OK",)], kind=ResultKind.SUCCESS, is_plain=True
+            RowSchema((Field("result", DataTypes.STRING()),)), rows=[("OK",)], kind=ResultKind.SUCCESS, style=PrintStyle.PLAIN
         )
 
     @staticmethod
@@ -118,7 +117,11 @@ class TableResult:
         columns: Sequence[tuple[str, DataType]], rows: Sequence[tuple[Any, ...]], *, is_plain: bool = False
     ) -> TableResult:
         """The result of a statement that shows something."""
-        return TableResult(RowSchema(tuple(Field(n, t) for n, t in columns)), rows=rows, is_plain=is_plain)
+        return TableResult(
+            RowSchema(tuple(Field(n, t) for n, t in columns)),
+            rows=rows,
+            style=PrintStyle.PLAIN if is_plain else PrintStyle.CONTENT,
+        )
 
     def get_job_client(self) -> JobClient | None:
         """The job, None when there is none."""
@@ -200,9 +203,7 @@ class TableResult:
     @located
     def print(self) -> None:
         """Prints all rows as a table, as they come when they are changes."""
-        from tableapi.printing import print_result
-
-        print_result(self._schema, self.batches(), self._time_zone, self._shows_kinds, self._is_plain, self._max_width)
+        print_result(self._schema, self.batches(), self._time_zone, self._style, self._max_width)
 
     @located
     def to_polars(self) -> pl.DataFrame:

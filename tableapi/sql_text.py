@@ -10,7 +10,15 @@ from collections.abc import Mapping
 
 from tableapi.plan import unresolved as un
 from tableapi.tablespec import ColumnKind, TableColumn, TableSpec, Watermark
-from tableapi.types import DataType, LocalZonedTimestampType, VarBinaryType, VarCharType, YearMonthIntervalType
+from tableapi.types import (
+    DataType,
+    DayTimeIntervalType,
+    IntervalUnit,
+    LocalZonedTimestampType,
+    VarBinaryType,
+    VarCharType,
+    YearMonthIntervalType,
+)
 
 _INFIX = {
     "PLUS": "+",
@@ -130,7 +138,7 @@ def _literal(value: object, data_type: DataType | None) -> str:
         case bytes():
             return f"X'{value.hex()}'"
         case datetime.timedelta():
-            return _interval(value)
+            return _interval(value, data_type)
         case datetime.datetime():
             return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}{f'.{value.microsecond:06}' if value.microsecond else ''}'"
         case datetime.date():
@@ -143,8 +151,20 @@ def _literal(value: object, data_type: DataType | None) -> str:
             return str(value)
 
 
-def _interval(value: datetime.timedelta) -> str:
+_UNIT_MS = {
+    IntervalUnit.DAY: 86_400_000,
+    IntervalUnit.HOUR: 3_600_000,
+    IntervalUnit.MINUTE: 60_000,
+    IntervalUnit.SECOND: 1000,
+}
+
+
+def _interval(value: datetime.timedelta, data_type: DataType | None) -> str:
     total_ms = value // datetime.timedelta(milliseconds=1)
+    if isinstance(data_type, DayTimeIntervalType) and data_type.first == data_type.last:
+        count, rest = divmod(total_ms, _UNIT_MS[data_type.first])
+        if not rest:
+            return f"INTERVAL '{count}' {data_type.first.name}"
     sign, total_ms = ("-", -total_ms) if total_ms < 0 else ("", total_ms)
     seconds, ms = divmod(total_ms, 1000)
     minutes, seconds = divmod(seconds, 60)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tableapi.result import TableResult
     from tableapi.statement_set import TablePipeline
     from tableapi.table_descriptor import TableDescriptor
-    from tableapi.tablespec import RowSchema
+    from tableapi.tablespec import RowSchema, TableSpec
     from tableapi.window import GroupWindow, OverWindow
 
 __all__ = ["Table"]
@@ -71,6 +71,8 @@ class Table:
         self._relation = relation
         self._t_env = environment
         self._registered: str | None = None
+        self._spec: TableSpec | None = None
+        """The catalog table that this is, when nothing was computed from it yet."""
 
     def _with(self, relation: Relation) -> Table:
         return Table(relation, self._t_env)
@@ -211,8 +213,11 @@ class Table:
 
     @located
     def order_by(self, *fields: Expression) -> Table:
-        """Sorts all rows; `col("a").desc` for descending order. NULL is the lowest value."""
-        items = [n if isinstance(n, SortItem) else SortItem(n, where=n.where) for n in nodes_of(fields, "order_by")]
+        """Sorts all rows; `col("a").desc` for descending order. NULL is the highest value (in SQL it is the lowest)."""
+        items = [
+            n if isinstance(n, SortItem) else SortItem(n, nulls_first=False, where=n.where)
+            for n in nodes_of(fields, "order_by")
+        ]
         return self._with(self._builder.sort(self._relation, items))
 
     @located
@@ -487,7 +492,9 @@ class Table:
         return TableSchema(schema.names, schema.types)
 
     def get_resolved_schema(self) -> ResolvedSchema:
-        """Columns with their types."""
+        """Columns with their types; of a catalog table also its key, watermark and computed columns."""
+        if self._spec is not None:
+            return ResolvedSchema.of_table(self._spec, self._row_schema())
         return ResolvedSchema.of_rows(self._row_schema())
 
     def print_schema(self) -> None:

@@ -45,13 +45,13 @@ class NamingMembers(ExpressionBase):
 
     @property
     def asc(self) -> Expression:
-        """Sorts in ascending order, NULL first."""
-        return self._make(SortItem(self._node, ascending=True, where=caller()))
+        """Sorts in ascending order, NULL last (Flink: the Table API differs from SQL here)."""
+        return self._make(SortItem(self._node, ascending=True, nulls_first=False, where=caller()))
 
     @property
     def desc(self) -> Expression:
-        """Sorts in descending order, NULL last."""
-        return self._make(SortItem(self._node, ascending=False, where=caller()))
+        """Sorts in descending order, NULL first (Flink: the Table API differs from SQL here)."""
+        return self._make(SortItem(self._node, ascending=False, nulls_first=True, where=caller()))
 
     @property
     def start(self) -> Expression:
