@@ -415,6 +415,22 @@ class RowType(DataType):
         return pl.Struct({f.name: f.data_type.to_polars() for f in self.fields})
 
 
+@dataclass(frozen=True, repr=False)
+class VariantType(_Simple):
+    """Semi-structured data. Stored as its JSON text."""
+
+    _name = "VARIANT"
+    _polars = pl.String()
+
+
+@dataclass(frozen=True, repr=False)
+class BitmapType(_Simple):
+    """A set of 32-bit integers. Stored as the sorted (unsigned) list of its members."""
+
+    _name = "BITMAP"
+    _polars = pl.List(pl.UInt32)
+
+
 class DataTypes:
     """Factory of all types, with PyFlink's names and defaults.
 

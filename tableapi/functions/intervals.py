@@ -168,7 +168,9 @@ def move(
     if isinstance(moment_type, DateType):
         shifted = moment.cast(pl.Datetime("ms")) + signed
         return shifted.dt.date() if isinstance(result, DateType) else shifted.cast(result.to_polars())
-    return moment + signed
+    dtype = moment_type.to_polars()
+    assert isinstance(dtype, pl.Datetime)
+    return moment + signed.cast(pl.Duration(dtype.time_unit))
 
 
 def add_months(moment: pl.Expr, data_type: DataType, months: pl.Expr) -> pl.Expr:
@@ -206,7 +208,8 @@ def floor_to_unit(args: Sequence[pl.Expr], call: LoweringCall, direction: int) -
     floor = floor_date(value, unit)
     if direction < 0:
         return floor
-    return pl.when(floor == value).then(value).otherwise(next_unit(floor, unit))
+    reached = value.dt.truncate("1d") if unit in _CALENDAR_UNITS else value
+    return pl.when(floor == reached).then(floor).otherwise(next_unit(floor, unit))
 
 
 def _floor_time(value: pl.Expr, unit: str, direction: int) -> pl.Expr:
@@ -229,6 +232,8 @@ _POLARS_UNITS = {
     "MICROSECOND": "1us",
     "NANOSECOND": "1ns",
 }
+_CALENDAR_UNITS = ("MILLENNIUM", "CENTURY", "DECADE", "YEAR", "QUARTER", "MONTH", "WEEK")
+"""Units whose CEIL looks at the day only: any time on the first day of a week is that week's start (Flink)."""
 _YEARS = {"MILLENNIUM": (1000, 1), "CENTURY": (100, 1), "DECADE": (10, 0)}
 
 

@@ -81,7 +81,8 @@ def _concat_ws(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     constant = call.constant(0)
     if isinstance(constant, str):
         return pl.concat_str(parts, separator=constant, ignore_nulls=True)
-    return pl.concat_list(parts).list.drop_nulls().list.join(separator)
+    known = pl.when(separator.is_not_null())
+    return pl.concat_list([known.then(p) for p in parts]).list.drop_nulls().list.join(separator)
 
 
 def _cut(value: pl.Expr, call: LoweringCall) -> pl.Expr:
@@ -188,7 +189,8 @@ def _pad(is_left: bool) -> object:
 
 
 def _repeat(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return args[0].repeat_by(args[1].clip(0)).list.join("")
+    known = args[0].is_not_null() & args[1].is_not_null()
+    return pl.when(known).then(args[0].repeat_by(args[1].clip(0)).list.join(""))
 
 
 def _replace(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:

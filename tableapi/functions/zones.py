@@ -48,7 +48,7 @@ def to_wall_clock(instant: pl.Expr, zone: str) -> pl.Expr:
     """
     minutes = offset_minutes(zone)
     if minutes is not None:
-        return instant.dt.replace_time_zone(None) + pl.duration(minutes=minutes, time_unit="ms")
+        return instant.dt.replace_time_zone(None).dt.offset_by(f"{minutes}m")
     _check(zone)
     return instant.dt.convert_time_zone(zone).dt.replace_time_zone(None)
 
@@ -61,8 +61,7 @@ def to_instant(wall_clock: pl.Expr, zone: str) -> pl.Expr:
     """
     minutes = offset_minutes(zone)
     if minutes is not None:
-        moved = wall_clock if minutes == 0 else wall_clock - pl.duration(minutes=minutes, time_unit="ms")
-        return moved.dt.replace_time_zone("UTC")
+        return wall_clock.dt.offset_by(f"{-minutes}m").dt.replace_time_zone("UTC")
     _check(zone)
     direct = _resolve(wall_clock, zone)
     before_gap = _resolve(wall_clock.dt.offset_by(f"-{_LONGEST_GAP}"), zone).dt.offset_by(_LONGEST_GAP)

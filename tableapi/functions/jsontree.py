@@ -1,0 +1,85 @@
+"""JSON text as Python values that keep what Flink keeps: decimals to the digit, the order of keys, the last of equal keys."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+
+class JsonError(ValueError):
+    """The text is not JSON."""
+
+
+def _no_constant(name: str) -> Any:
+    raise JsonError(f"{name} is not JSON")
+
+
+@lru_cache(maxsize=16_384)
+def parse(text: str) -> Any:
+    """The value of a JSON text: dict, list, str, bool, int, Decimal or None. The result must not be changed.
+
+    Raises:
+        JsonError: The text is not JSON.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise JsonError(str(error)) from None
+
+
+def parse_without_duplicates(text: str) -> Any:
+    """Like `parse`, but a repeated key is an error."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise JsonError("an object has a key twice")
+        return made
+
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise JsonError(str(error)) from None
+
+
+def is_valid(text: str) -> bool:
+    """Whether the text is JSON."""
+    try:
+        parse(text)
+    except JsonError:
+        return False
+    return True
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether the value is neither an object nor an array."""
+    return not isinstance(value, dict | list)
+
+
+def text_of(value: Any) -> str:
+    """The JSON text of a value.
+
+    >>> text_of({"a": [1, Decimal("1.50"), None]})
+    '{"a":[1,1.50,null]}'
+    """
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{quoted(k)}:{text_of(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(text_of, value)) + "]"
+    return quoted(value) if isinstance(value, str) else scalar_text(value)
+
+
+def scalar_text(value: Any) -> str:
+    """A scalar as plain text: strings without quotes."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def quoted(text: str) -> str:
+    """A JSON string literal; characters beyond ASCII stay as they are."""
+    return json.dumps(text, ensure_ascii=False)

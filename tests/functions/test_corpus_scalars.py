@@ -1,0 +1,24 @@
+"""Goal: every recorded scalar expression has the type and the values that Flink gave."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functions.corpus_scalars import ScalarCase, load, run, same, without_nullability
+
+FROM_CONSTANT_FOLDING = {
+    "cmp-row-array-x1#nan_eq": "Flink folds x = x on a constant NaN to TRUE; at run time NaN equals nothing",
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, id=c.id) for c in load()])
+def test_recorded_expression(case: ScalarCase) -> None:
+    if "values" not in case.expected:
+        with pytest.raises(Exception):  # noqa: B017
+            run(case)
+        return
+    data_type, values = run(case)
+    assert without_nullability(data_type) == without_nullability(case.expected["type"])
+    expected = case.expected["values"]
+    if case.id not in FROM_CONSTANT_FOLDING:
+        assert same(values, expected), f"{case.sql}: {values} instead of {expected}"
