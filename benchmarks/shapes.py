@@ -70,9 +70,9 @@ def run(file):
     env = api.TableEnvironment.create(api.EnvironmentSettings.in_streaming_mode())
     env.get_config().set("parallelism.default", parallelism)
     env.execute_sql(f"CREATE TABLE bids ({columns}) WITH ('connector'='filesystem', 'path'='{file}', 'format'='csv')")
-    env.execute_sql(f"CREATE TABLE out ({sink}) WITH ('connector'='blackhole')")
+    env.execute_sql(f"CREATE TABLE results ({sink}) WITH ('connector'='blackhole')")
     started = time.perf_counter()
-    env.execute_sql("INSERT INTO out " + query).wait()
+    env.execute_sql("INSERT INTO results " + query).wait()
     return time.perf_counter() - started
 
 
