@@ -204,13 +204,17 @@ class FilesystemWriter(SinkWriter):
         sink = self._sink
         if not sink.partition_keys:
             return [("", frame, kinds)]
-        values = frame.select(self._folder_expr(key) for key in sink.partition_keys).to_struct("partition")
+        names = frame.select(self._folder_expr(key) for key in sink.partition_keys)
+        labels = names.select(pl.concat_str(pl.all(), separator="\x00")).to_series()
         stored = frame.select(sink.stored.names)
-        found = values.unique(maintain_order=True)
+        found = labels.unique(maintain_order=True)
         if len(found) == 1:
-            return [(_folder(found[0]), stored, kinds)]
-        masks = [(_folder(value), values == value) for value in found]
+            return [(self._folder(found[0]), stored, kinds)]
+        masks = [(self._folder(label), labels == label) for label in found]
         return [(folder, stored.filter(m), None if kinds is None else kinds.filter(m)) for folder, m in masks]
+
+    def _folder(self, label: str) -> str:
+        return _folder(dict(zip(self._sink.partition_keys, label.split("\x00"), strict=True)))
 
     def _folder_expr(self, key: str) -> pl.Expr:
         text = value_text(pl.col(key), self._sink.schema[key].type)

@@ -1,0 +1,5 @@
+"""`python -m tableapi.cli`."""
+
+from tableapi.cli import main
+
+main()
