@@ -187,7 +187,7 @@ class EventLog:
                     file = self.storage.open(partition.place.segment(base))
                     size += file.size()
                     file.close()
-            infos.append(PartitionInfo(number, min([*bases, tail.next_offset]), tail.next_offset, len(bases), size))
+            infos.append(PartitionInfo(number, partition.start_offset(), tail.next_offset, len(bases), size))
         return infos
 
     def alter(self, topic: str, **config: Any) -> TopicInfo:
@@ -376,8 +376,7 @@ class EventLog:
         if isinstance(position, int):
             return position
         if position == "earliest":
-            bases = segment_bases(self.storage, opened.place)
-            return min([*bases, opened.tail().next_offset])
+            return opened.start_offset()
         if position == "latest":
             return opened.tail().next_offset
         raise ValidationError(f"'{position}' is no position in a log", exists="earliest, latest, an offset, a time")

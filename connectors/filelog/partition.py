@@ -65,6 +65,18 @@ class Partition:
                 raise self._deleted() from None
         return unpack_page(self._state.pread(2 * SLOT_SIZE, 0), self._boot, self.place.tag)
 
+    def peek(self) -> Tail | None:
+        """The state page as it is; None when it is not to be believed. Changes nothing."""
+        return self._read_page()
+
+    def repair(self, rewrite: Callable[[], None]) -> None:
+        """Lets `rewrite` change the files under the lock, then finds the end of the log anew."""
+        with self.storage.lock(self.place.path("lock")):
+            rewrite()
+            self._forget()
+            tail = recover(self.storage, self.place, self.start_offset(), durable=self.config.durable)
+            self._publish(tail, first=True)
+
     def _deleted(self) -> TopicDeletedError:
         return TopicDeletedError(
             f"{self.place}: the topic was deleted while it was open", fix="create it again and open it anew"

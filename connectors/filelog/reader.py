@@ -201,8 +201,11 @@ class PartitionReader:
         while True:
             bases = segment_bases(storage, place)
             found = bisect_right(bases, self.offset) - 1
+            first = self.partition.start_offset()
+            if self.offset < first:
+                raise self._out_of_range(f"the log begins at {first}")
             if found < 0:
-                raise self._out_of_range(f"the log begins at {bases[0] if bases else tail.next_offset}")
+                raise place.corrupt("a segment is missing", place.segment(self.offset), 0, self.offset)
             try:
                 file = storage.open(place.segment(bases[found]))
                 break
