@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tableapi.errors import Location, TypeMismatchError, ValidationError
 from tableapi.plan.unresolved import Call, Cast, Lit, Unresolved
-from tableapi.types import DataType, DayTimeIntervalType, YearMonthIntervalType
+from tableapi.types import DataType, DayTimeIntervalType, IntervalUnit, YearMonthIntervalType
 
 if TYPE_CHECKING:
     from tableapi.expression import Expression
@@ -162,16 +162,29 @@ def _is_canonical(value: Any, data_type: DataType) -> bool:
     return False
 
 
-def interval(node: Unresolved, unit: datetime.timedelta | int, where: Location | None) -> Unresolved:
-    """`node` times a unit of time: a timedelta, or a number of months. Folded when `node` is a literal number."""
-    kind: DataType = YearMonthIntervalType() if isinstance(unit, int) else DayTimeIntervalType()
+def interval(node: Unresolved, count: float, unit: IntervalUnit, where: Location | None) -> Unresolved:
+    """`node` times `count` units of time. Folded when `node` is a literal number."""
+    length = _UNIT_LENGTHS[unit]
+    step: datetime.timedelta | int = length * int(count) if isinstance(length, int) else length * count
+    kind: DataType = YearMonthIntervalType(unit, unit) if isinstance(step, int) else DayTimeIntervalType(unit, unit)
     if isinstance(node, Lit) and isinstance(node.value, int) and not isinstance(node.value, bool):
-        return Lit(node.value * unit, kind.not_null(), where=where)
+        return Lit(node.value * step, kind.not_null(), where=where)
     if isinstance(node, Lit):
         raise ValidationError(
             f"an interval needs a whole number, not {node.value!r}", where=where, fix="for example lit(10).minutes"
         )
-    return Call("TIMES", (node, Lit(unit, kind.not_null(), where=where)), where=where)
+    return Call("TIMES", (node, Lit(step, kind.not_null(), where=where)), where=where)
+
+
+_UNIT_LENGTHS: dict[IntervalUnit, Any] = {
+    IntervalUnit.YEAR: 12,
+    IntervalUnit.MONTH: 1,
+    IntervalUnit.DAY: datetime.timedelta(days=1),
+    IntervalUnit.HOUR: datetime.timedelta(hours=1),
+    IntervalUnit.MINUTE: datetime.timedelta(minutes=1),
+    IntervalUnit.SECOND: datetime.timedelta(seconds=1),
+}
+"""Years and months in months, the others as durations."""
 
 
 def as_data_type(data_type: DataType | str) -> DataType:

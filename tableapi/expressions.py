@@ -24,9 +24,9 @@ from tableapi.expression_base import (
 )
 from tableapi.expression_enums import JsonOnNull, TimePointUnit
 from tableapi.plan.unresolved import Call, ColumnRange, Lit, Name, Star, Unresolved
+from tableapi.types import DataType, VarCharType
 
 if TYPE_CHECKING:
-    from tableapi.types import DataType
     from tableapi.udf import UserDefinedFunctionWrapper
 
 __all__ = [
@@ -91,6 +91,9 @@ __all__ = [
     "with_columns",
     "without_columns",
 ]
+
+
+_STRING = VarCharType()
 
 
 def _function(name: str, *args: Any) -> Expression:
@@ -385,7 +388,7 @@ def json_object(on_null: JsonOnNull = JsonOnNull.NULL, *args: Any) -> Expression
 
 def json_object_agg(on_null: JsonOnNull, key_expr: Any, value_expr: Any) -> Expression:
     """A JSON object of a group's keys and values."""
-    return _function("JSON_OBJECTAGG", on_null, key_expr, value_expr)
+    return _function("JSON_OBJECTAGG", on_null, key_expr, value_expr).cast(_STRING)
 
 
 def json_array(on_null: JsonOnNull = JsonOnNull.ABSENT, *args: Any) -> Expression:
@@ -395,7 +398,7 @@ def json_array(on_null: JsonOnNull = JsonOnNull.ABSENT, *args: Any) -> Expressio
 
 def json_array_agg(on_null: JsonOnNull, item_expr: Any) -> Expression:
     """A JSON array of a group's values."""
-    return _function("JSON_ARRAYAGG", on_null, item_expr)
+    return _function("JSON_ARRAYAGG", on_null, item_expr).cast(_STRING)
 
 
 def lag(expr: Any, offset: int = 1, default: Any = None) -> Expression:

@@ -5,13 +5,12 @@ May import the expression base only; the functions themselves are declared in `t
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tableapi.expression_base import ExpressionBase, caller, interval, make_call
 from tableapi.expression_enums import TimeIntervalUnit
 from tableapi.plan.unresolved import Cast
-from tableapi.types import DataType, DateType, TimestampType, TimeType
+from tableapi.types import DataType, DateType, IntervalUnit, TimestampType, TimeType
 
 if TYPE_CHECKING:
     from tableapi.expression import Expression
@@ -59,95 +58,95 @@ class TemporalMembers(ExpressionBase):
     @property
     def year(self) -> Expression:
         """An interval of this many years."""
-        return self._interval(12)
+        return self._interval(1, IntervalUnit.YEAR)
 
     @property
     def years(self) -> Expression:
         """An interval of this many years."""
-        return self._interval(12)
+        return self._interval(1, IntervalUnit.YEAR)
 
     @property
     def quarter(self) -> Expression:
         """An interval of this many quarters."""
-        return self._interval(3)
+        return self._interval(3, IntervalUnit.MONTH)
 
     @property
     def quarters(self) -> Expression:
         """An interval of this many quarters."""
-        return self._interval(3)
+        return self._interval(3, IntervalUnit.MONTH)
 
     @property
     def month(self) -> Expression:
         """An interval of this many months."""
-        return self._interval(1)
+        return self._interval(1, IntervalUnit.MONTH)
 
     @property
     def months(self) -> Expression:
         """An interval of this many months."""
-        return self._interval(1)
+        return self._interval(1, IntervalUnit.MONTH)
 
     @property
     def week(self) -> Expression:
         """An interval of this many weeks."""
-        return self._interval(timedelta(weeks=1))
+        return self._interval(7, IntervalUnit.DAY)
 
     @property
     def weeks(self) -> Expression:
         """An interval of this many weeks."""
-        return self._interval(timedelta(weeks=1))
+        return self._interval(7, IntervalUnit.DAY)
 
     @property
     def day(self) -> Expression:
         """An interval of this many days."""
-        return self._interval(timedelta(days=1))
+        return self._interval(1, IntervalUnit.DAY)
 
     @property
     def days(self) -> Expression:
         """An interval of this many days."""
-        return self._interval(timedelta(days=1))
+        return self._interval(1, IntervalUnit.DAY)
 
     @property
     def hour(self) -> Expression:
         """An interval of this many hours."""
-        return self._interval(timedelta(hours=1))
+        return self._interval(1, IntervalUnit.HOUR)
 
     @property
     def hours(self) -> Expression:
         """An interval of this many hours."""
-        return self._interval(timedelta(hours=1))
+        return self._interval(1, IntervalUnit.HOUR)
 
     @property
     def minute(self) -> Expression:
         """An interval of this many minutes."""
-        return self._interval(timedelta(minutes=1))
+        return self._interval(1, IntervalUnit.MINUTE)
 
     @property
     def minutes(self) -> Expression:
         """An interval of this many minutes."""
-        return self._interval(timedelta(minutes=1))
+        return self._interval(1, IntervalUnit.MINUTE)
 
     @property
     def second(self) -> Expression:
         """An interval of this many seconds."""
-        return self._interval(timedelta(seconds=1))
+        return self._interval(1, IntervalUnit.SECOND)
 
     @property
     def seconds(self) -> Expression:
         """An interval of this many seconds."""
-        return self._interval(timedelta(seconds=1))
+        return self._interval(1, IntervalUnit.SECOND)
 
     @property
     def milli(self) -> Expression:
         """An interval of this many milliseconds."""
-        return self._interval(timedelta(milliseconds=1))
+        return self._interval(0.001, IntervalUnit.SECOND)
 
     @property
     def millis(self) -> Expression:
         """An interval of this many milliseconds."""
-        return self._interval(timedelta(milliseconds=1))
+        return self._interval(0.001, IntervalUnit.SECOND)
 
-    def _interval(self, unit: timedelta | int) -> Expression:
-        return self._make(interval(self._node, unit, caller()))
+    def _interval(self, count: float, unit: IntervalUnit) -> Expression:
+        return self._make(interval(self._node, count, unit, caller()))
 
     def _cast_to(self, data_type: DataType) -> Expression:
         return self._make(Cast(self._node, data_type, where=caller()))
