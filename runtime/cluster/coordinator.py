@@ -13,6 +13,7 @@ import uuid
 
 from tableapi.errors import StreamClosedError
 from tableapi.runtime.cluster.handle import JobHandle, JobMetrics, JobRecord, JobStatus, VertexMetrics
+from tableapi.runtime.cluster.lifecycle import measure
 from tableapi.runtime.cluster.pool import WorkerPool
 from tableapi.runtime.planner.graph import JobGraph
 
@@ -50,6 +51,7 @@ class LocalExecutor:
         with self._lock:
             number = next(self._numbers)
             record = JobRecord(uuid.uuid4().hex, graph.config.name, graph.config.channel_bytes)
+            measure(graph, record, list)
             thread = threading.Thread(
                 target=self._run, args=(graph, number, record), name=f"tableapi-{graph.config.name}", daemon=True
             )

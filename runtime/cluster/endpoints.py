@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from tableapi.connectors.base import Guarantee, SinkWriter
 from tableapi.runtime.cluster.channels import Sender
+from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.planner.graph import SinkSpec
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.operator import Operator, OperatorContext
@@ -64,10 +68,23 @@ class SinkOperator(Operator):
 
 
 class CollectOperator(Operator):
-    """Hands rows to the program."""
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    """Hands rows to the program: its only output is a `ResultOutput`."""
 
     def process(self, input: int, batch: Batch) -> None:
-        self._sender.send(batch)
+        self.context.emit(batch)
+
+
+@dataclass(frozen=True)
+class ResultOutput:
+    """The way of rows to the program, which has no use for anything else."""
+
+    target: Sender
+
+    def send(self, message: Message) -> None:
+        """Sends rows."""
+        if isinstance(message, Batch):
+            self.target.send(message)
+
+    def senders(self) -> Iterator[Sender]:
+        """The one sender."""
+        yield self.target

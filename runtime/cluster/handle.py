@@ -16,6 +16,9 @@ from enum import Enum
 from tableapi.errors import ExecutionError, JobCancelledError
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 
+WAIT_SLICE_S = 0.2
+"""Waits are cut into pieces: with Polars' signal handler the system restarts an endless wait, and Ctrl-C does not get through."""
+
 CANCEL_GRACE_S = 10.0
 """How long `cancel` waits for a job to stop by itself."""
 
@@ -146,7 +149,7 @@ class JobRecord:
                 if self.status.is_terminal:
                     self.raise_error()
                     return None
-                self._changed.wait()
+                self._changed.wait(WAIT_SLICE_S)
             batch, size = self._results.popleft()
             was_full = not self.has_room()
             self._queued_bytes -= size
@@ -156,8 +159,13 @@ class JobRecord:
 
     def wait(self, timeout_s: float | None) -> JobStatus:
         """Waits for the end of the job; the status then, or when the time is up."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(lambda: self.status.is_terminal, timeout_s)
+            while not self.status.is_terminal:
+                left_s = WAIT_SLICE_S if deadline_s is None else min(WAIT_SLICE_S, deadline_s - time.monotonic())
+                if left_s <= 0:
+                    break
+                self._changed.wait(left_s)
             return self.status
 
     def request_cancel(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -52,18 +52,18 @@ def measure(graph: JobGraph, record: JobRecord, parts: Callable[[], list[list[Ve
     """Lets the job's record read its metrics from `parts`, which gives one list per worker."""
     sources = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SourceSpec))
     outputs = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SinkSpec | CollectSpec))
-    order = [v.uid for v in graph.vertices]
-    record.measure(lambda: merged(parts(), order), sources, outputs)
+    names = {v.uid: v.name for v in graph.vertices}
+    record.measure(lambda: merged(parts(), names), sources, outputs)
 
 
-def merged(parts: Iterable[Sequence[VertexMetrics]], order: Sequence[str]) -> list[VertexMetrics]:
-    """The metrics of a job's vertices over all workers, in the order of the graph."""
+def merged(parts: Iterable[Sequence[VertexMetrics]], names: Mapping[str, str]) -> list[VertexMetrics]:
+    """The metrics of a job's vertices over all workers, in the order of `names`, which is by uid."""
     by_uid: dict[str, VertexMetrics] = {}
     for part in parts:
         for one in part:
             known = by_uid.get(one.uid)
             by_uid[one.uid] = replace(one, counters=dict(one.counters)) if known is None else _sum(known, one)
-    return [by_uid[uid] for uid in order if uid in by_uid]
+    return [by_uid.get(uid) or VertexMetrics(uid, name) for uid, name in names.items()]
 
 
 def _sum(a: VertexMetrics, b: VertexMetrics) -> VertexMetrics:

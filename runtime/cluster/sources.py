@@ -134,7 +134,6 @@ class SourceRun(Emitter):
         for state in due:
             result = state.reader.read(self._config.max_batch_rows)
             state.position = result.position
-            state.has_finished = result.finished
             has_rows = result.frame is not None and result.frame.height > 0
             if has_rows:
                 self._take(state, result)
@@ -143,6 +142,7 @@ class SourceRun(Emitter):
             if result.watermark_ms is not None:
                 state.watermark_ms = max(state.watermark_ms, result.watermark_ms)
             if result.finished:
+                state.has_finished = True
                 self._unwatch(state)
             if has_rows or result.finished:
                 self._update_time()

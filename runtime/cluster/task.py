@@ -17,7 +17,7 @@ import polars as pl
 from tableapi.connectors.base import Split
 from tableapi.runtime.cluster.channels import Channel, LocalSender, RemoteSender, Sender, remote_channel
 from tableapi.runtime.cluster.clock import clock_for
-from tableapi.runtime.cluster.endpoints import CollectOperator, SinkOperator
+from tableapi.runtime.cluster.endpoints import CollectOperator, ResultOutput, SinkOperator
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
 from tableapi.runtime.cluster.sources import POLL_S, EventTime, SourceRun
@@ -92,6 +92,8 @@ class Task:
             self._sources.append(source)
             return source
         run = self._runs[vertex.id] = VertexRun(vertex, self._operator(vertex), self._stopwatch)
+        if isinstance(vertex.step, CollectSpec):
+            run.outputs.append(ResultOutput(self._make_result_sender(vertex.id)))
         return run
 
     def _operator(self, vertex: Vertex) -> Operator:
@@ -101,7 +103,7 @@ class Task:
                 self._sinks.append(sink)
                 return sink
             case CollectSpec():
-                return CollectOperator(self._make_result_sender(vertex.id))
+                return CollectOperator()
             case SourceSpec():
                 raise AssertionError("a source is not an operator")
             case spec:
@@ -183,8 +185,8 @@ class Task:
         """Another worker has worked off rows that this one sent."""
         self._outgoing[channel, receiver].credit(cost)
 
-    def step(self) -> None:
-        """Does one thing, or waits until there is one to do."""
+    def step(self, wait_s: float | None = None) -> None:
+        """Does one thing, or waits until there is one to do (for at most `wait_s` seconds)."""
         if self._fire_timer() or self._take_message() or self._read_source():
             self._has_told_idle = False
             self.reactor.poll(0)
@@ -195,7 +197,8 @@ class Task:
                     run.timed(run.operator.on_idle)
             self.reactor.poll(0)
         else:
-            self.reactor.poll(self._wait_s())
+            own_wait_s = self._wait_s()
+            self.reactor.poll(min((w for w in (own_wait_s, wait_s) if w is not None), default=None))
 
     def _fire_timer(self) -> bool:
         if not self._timers or self._timers[0][0] > self.clock.now_ms():

@@ -17,10 +17,12 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tableapi.errors import StreamClosedError
 from tableapi.runtime.cluster.channels import RemoteSender, Sender
+from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.protocol import (
     ChannelMessage,
     Close,
@@ -59,6 +61,7 @@ class Worker:
         self._result_senders: dict[int, Sender] = {}
         self._is_running = False
         self._reported_s = 0.0
+        self._reported: list[VertexMetrics] = []
         self._reactor.add_link(control, self._control_ready)
 
     def run(self) -> None:
@@ -76,7 +79,7 @@ class Worker:
         assert self._task is not None
         try:
             with clean_failures():
-                self._task.step()
+                self._task.step(REPORT_INTERVAL_S)
         except BaseException as error:  # noqa: BLE001 - whatever the job fails with is the program's to see
             self._fail(error)
             return
@@ -85,7 +88,12 @@ class Worker:
             self._control.send(Done(self._job, self._task.metrics()))
         elif time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = time.monotonic()
-            self._control.send(Report(self._job, self._task.metrics()))
+            self._report(self._task.metrics())
+
+    def _report(self, metrics: list[VertexMetrics]) -> None:
+        if metrics != self._reported:
+            self._reported = [replace(m, counters=dict(m.counters)) for m in metrics]
+            self._control.send(Report(self._job, metrics))
 
     def _fail(self, error: BaseException) -> None:
         self._is_running = False

@@ -132,7 +132,7 @@ class Applied(Operator):
 
 @dataclass(frozen=True, eq=False)
 class FileSink(Sink):
-    """Each writer leaves a file of the rows it wrote when it closes with success, and a note of how it closed in any case."""
+    """Each writer leaves a file of the (first) rows it wrote when it closes with success, and a note of how it closed in any case."""
 
     directory: str
 
@@ -152,7 +152,8 @@ class FileWriter(SinkWriter):
         self.rows: list[pl.DataFrame] = []
 
     def write(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
-        self.rows.append(frame)
+        if len(self.rows) < 100:
+            self.rows.append(frame)
 
     def close(self, success: bool = True) -> None:
         note(self.directory, f"close {success}")
