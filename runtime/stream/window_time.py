@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tableapi.plan.nodes import WindowKind, WindowSpec
+from tableapi.runtime.stream.batch import MIN_WATERMARK
 from tableapi.types import DataType, LocalZonedTimestampType
 
 Millis = npt.NDArray[np.int64]
@@ -29,6 +30,15 @@ def to_ms(column: pl.Series) -> Millis:
     values: Millis = column.to_physical().to_numpy()
     per_ms = _PER_MS[column.dtype.time_unit]
     return values if per_ms == 1 else np.floor_divide(values, per_ms)
+
+
+def to_ms_or_min(column: pl.Series) -> Millis:
+    """A timestamp column as milliseconds, with a time before all others where it is NULL."""
+    if not column.null_count():
+        return to_ms(column)
+    is_null = column.is_null().to_numpy()
+    filled = column.to_physical().fill_null(0).cast(column.dtype)
+    return np.where(is_null, MIN_WATERMARK, to_ms(filled))
 
 
 def from_ms(name: str, times: Millis, dtype: pl.DataType) -> pl.Series:
