@@ -14,6 +14,7 @@ import polars as pl
 
 from tableapi.errors import CastError, UnsupportedError
 from tableapi.functions import decimals
+from tableapi.functions.bitmap import bitmap_bytes
 from tableapi.functions.registry import SessionContext
 from tableapi.functions.text_format import to_text
 from tableapi.functions.text_parse import from_text, parse_decimal, truncate_fraction
@@ -24,6 +25,7 @@ from tableapi.types import (
     ArrayType,
     BinaryStringType,
     BinaryType,
+    BitmapType,
     BooleanType,
     CharacterType,
     CharType,
@@ -159,6 +161,8 @@ def _to_text(value: pl.Expr, source: DataType, target: CharacterType, session: S
 
 
 def _to_bytes(value: pl.Expr, source: DataType, target: BinaryStringType, keeps_length: bool) -> pl.Expr:
+    if isinstance(source, BitmapType):
+        return bitmap_bytes(value)
     raw = value if isinstance(source, BinaryStringType) else to_text(value, source, SessionContext()).cast(pl.Binary)
     if keeps_length or (
         isinstance(source, BinaryStringType) and source.length <= target.length and not isinstance(target, BinaryType)

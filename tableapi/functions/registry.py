@@ -221,6 +221,7 @@ _TOPICS = (
     "temporal",
     "collection",
     "json",
+    "bitmap",
     "hashing",
     "system",
     "aggregate",

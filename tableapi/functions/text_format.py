@@ -11,10 +11,10 @@ from tableapi.functions.zones import to_wall_clock
 from tableapi.types import (
     ArrayType,
     BinaryStringType,
+    BitmapType,
     BooleanType,
     CharacterType,
     DataType,
-    DateType,
     DayTimeIntervalType,
     FractionalType,
     LocalZonedTimestampType,
@@ -55,8 +55,9 @@ def to_text(value: pl.Expr, data_type: DataType, session: SessionContext) -> pl.
             return _duration_text(value)
         case ArrayType() | MapType() | MultisetType() | RowType():
             return _nested_text(value, data_type, session)
-        case DateType():
-            return value.cast(pl.String)
+        case BitmapType():
+            members = value.list.eval(pl.element().cast(pl.String)).list.join(",")
+            return pl.concat_str([pl.lit("{"), members, pl.lit("}")])
         case _:
             return value.cast(pl.String)
 

@@ -22,6 +22,7 @@ from tableapi.types import (
     BigIntType,
     BinaryStringType,
     BinaryType,
+    BitmapType,
     BooleanType,
     CharacterType,
     CharType,
@@ -48,6 +49,7 @@ from tableapi.types import (
     TinyIntType,
     VarBinaryType,
     VarCharType,
+    VariantType,
     YearMonthIntervalType,
 )
 
@@ -373,11 +375,15 @@ def _can_cast_implicitly(source: DataType, target: DataType) -> bool:
 
 
 def _can_cast_simple(source: DataType, target: DataType) -> bool:
+    if isinstance(source, VariantType):
+        return False
+    if isinstance(source, BitmapType):
+        return isinstance(target, CharacterType | BinaryStringType)
     if isinstance(target, CharacterType):
         return True
     match source:
         case CharacterType():
-            return not isinstance(target, _INTERVALS)
+            return not isinstance(target, (*_INTERVALS, VariantType, BitmapType))
         case BinaryStringType():
             return isinstance(target, BinaryStringType)
         case IntegralType():
