@@ -56,6 +56,15 @@ class Lowering:
         """A column name that no plan node uses."""
         return f"${hint}#{next(self._names)}"
 
+    def numbered(self, frame: pl.LazyFrame) -> tuple[pl.LazyFrame, str]:
+        """The frame with a column that numbers its rows, and that column's name.
+
+        It is computed once however often it is used: Polars may give the rows of a repeated computation in another order, and
+        a row would have two numbers.
+        """
+        row = self.fresh("row")
+        return frame.with_row_index(row).cache(), row
+
     def expressions(self, frame: pl.LazyFrame, rexes: Sequence[Rex]) -> tuple[pl.LazyFrame, list[pl.Expr]]:
         """The Polars expressions of `rexes` over the returned frame.
 

@@ -74,8 +74,7 @@ def lower_correlate(node: Correlate, lowering: Lowering) -> pl.LazyFrame:
 
 def _conditional(node: Correlate, frame: pl.LazyFrame, names: list[str], lowering: Lowering) -> pl.LazyFrame:
     """With a join condition: an outer row is kept when no returned row passes it."""
-    row = lowering.fresh("row")
-    frame = frame.with_row_index(row)
+    frame, row = lowering.numbered(frame)
     inputs = [*node.input.schema.names, row]
     outputs = {f.name: f.type.to_polars() for f in node.outputs}
     zone, scope = lowering.session.time_zone, lowering.functions

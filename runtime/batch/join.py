@@ -264,9 +264,8 @@ class Pairing:
             return left.join(
                 right, left_on=left_names, right_on=right_names, how="left", nulls_equal=self._nulls_equal, coalesce=False
             )
-        row = self.lowering.fresh("row")
-        left = left.with_row_index(row)
-        pairs = self.inner(left, right)
+        left, row = self.lowering.numbered(left)
+        pairs = self.inner(left, right).cache()
         return self._pad([pairs, left.join(pairs.select(row), on=row, how="anti")])
 
     def full(self, left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
@@ -276,9 +275,9 @@ class Pairing:
             return left.join(
                 right, left_on=left_names, right_on=right_names, how="full", nulls_equal=self._nulls_equal, coalesce=False
             )
-        left_row, right_row = self.lowering.fresh("row"), self.lowering.fresh("row")
-        left, right = left.with_row_index(left_row), right.with_row_index(right_row)
-        pairs = self.inner(left, right)
+        left, left_row = self.lowering.numbered(left)
+        right, right_row = self.lowering.numbered(right)
+        pairs = self.inner(left, right).cache()
         left_rest = left.join(pairs.select(left_row), on=left_row, how="anti")
         right_rest = right.join(pairs.select(right_row), on=right_row, how="anti")
         return self._pad([pairs, left_rest, right_rest])
@@ -291,8 +290,7 @@ class Pairing:
             if self.is_mixed:
                 right = right.filter(pl.col(n).is_not_null() for n in self._strict(right_names))
             return left.join(right, left_on=left_names, right_on=right_names, how=how, nulls_equal=self._nulls_equal)
-        row = self.lowering.fresh("row")
-        left = left.with_row_index(row)
+        left, row = self.lowering.numbered(left)
         return left.join(self.inner(left, right).select(row), on=row, how=how)
 
     def _check(self, pairs: pl.LazyFrame) -> pl.LazyFrame:

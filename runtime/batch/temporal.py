@@ -19,8 +19,7 @@ from tableapi.runtime.batch.rowwise import project
 def lower_temporal_join(node: TemporalJoin, lowering: Lowering) -> pl.LazyFrame:
     """Each left row with the last version of its key at or before its time."""
     left, right = lowering.lower(node.left), _versions(node.right, lowering)
-    row = lowering.fresh("row")
-    left = left.with_row_index(row)
+    left, row = lowering.numbered(left)
     left_keys, right_keys = [k for k, _ in node.keys], [k for _, k in node.keys]
     names = node.right.schema.names
     # A deletion ends a version: it is found like a version, and then counts as no row.

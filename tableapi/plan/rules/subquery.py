@@ -37,7 +37,8 @@ def exists_or_in_filter(node: n.Node) -> n.Node | None:
             continue
         rest = parts[:index] + parts[index + 1 :]
         plan = with_filter(node.input, rest)
-        return _semi_join(plan, subquery, negated != subquery.negated)
+        # All of them now: what is left would be taken for a sub-query used as a value.
+        return _semi_join(exists_or_in_filter(plan) or plan, subquery, negated != subquery.negated)
     return None
 
 
