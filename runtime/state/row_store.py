@@ -175,6 +175,15 @@ class Chains:
         ids, positions = kernels.chain_collect(owners, self._heads, self._following, int(lengths.sum()))
         return ids, positions
 
+    def total(self, owners: Ids) -> int:
+        """How many rows the chains of `owners` have together."""
+        from tableapi.runtime.state import kernels
+
+        if not len(owners):
+            return 0
+        self._reserve(int(owners.max()) + 1, 0)
+        return int(kernels.chain_lengths(owners, self._heads, self._following).sum())
+
     def is_empty(self, owners: Ids) -> npt.NDArray[np.bool_]:
         """Whether each owner's chain has no rows."""
         self._reserve(int(owners.max(initial=-1)) + 1, 0)

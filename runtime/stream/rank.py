@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tableapi.errors import UnsupportedError
@@ -24,6 +23,7 @@ from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces, kind_series
 from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.pairing import without_common
 from tableapi.tablespec import RowSchema
 
 
@@ -239,7 +239,7 @@ class Rank(Operator):
         leaving, left_from = self._not_in(before, after)
         entering, entered = self._not_in(after, before)
         if self._retracts and len(leaving) and len(entering):
-            stays_out, stays_in = _without_common(self._same[leaving], self._same[entering])
+            stays_out, stays_in = without_common(self._same[leaving], self._same[entering])
             leaving, left_from = leaving[stays_out], left_from[stays_out]
             entering, entered = entering[stays_in], entered[stays_in]
         ids = np.concatenate([leaving, entering])
@@ -283,12 +283,3 @@ class Rank(Operator):
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"rows": self._store.gather(self._store.live_ids())}
-
-
-def _without_common(a: Ids, b: Ids) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which elements remain on each side when equal elements cancel one by one."""
-    left = pl.DataFrame({"v": a}).with_columns(pl.int_range(pl.len()).over("v").alias("n"))
-    right = pl.DataFrame({"v": b}).with_columns(pl.int_range(pl.len()).over("v").alias("n"))
-    stays_left = left.join(right.with_columns(pl.lit(True).alias("both")), on=["v", "n"], how="left", maintain_order="left")
-    stays_right = right.join(left.with_columns(pl.lit(True).alias("both")), on=["v", "n"], how="left", maintain_order="left")
-    return stays_left["both"].is_null().to_numpy(), stays_right["both"].is_null().to_numpy()
