@@ -17,7 +17,7 @@ from tableapi.errors import ExecutionError, JobCancelledError
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 
 WAIT_SLICE_S = 0.2
-"""Waits are cut into pieces: with Polars' signal handler the system restarts an endless wait, and Ctrl-C does not get through."""
+"""Waits are cut into pieces: with Polars' signal handler the system restarts an endless wait, so Ctrl-C would be lost."""
 
 CANCEL_GRACE_S = 10.0
 """How long `cancel` waits for a job to stop by itself."""
