@@ -141,7 +141,7 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
         check_edges=settings.check_edges,
         name=settings.name,
     )
-    planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms)
+    planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
     tables = Tables(is_streaming=True)
     return plan_job(share_sources([optimized(p, settings) for p in plans]), tables, config, planner)
 

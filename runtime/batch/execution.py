@@ -18,7 +18,9 @@ from tableapi.row import RowKind
 from tableapi.runtime.batch.changelog import fold
 from tableapi.runtime.batch.context import KIND_COLUMN
 from tableapi.runtime.batch.run import stream_batch
+from tableapi.runtime.constraints import Constraints
 from tableapi.runtime.planner.tables import Tables
+from tableapi.runtime.stream.batch import Batch
 
 if TYPE_CHECKING:
     from tableapi.runtime.execute import ExecutionSettings, Summary
@@ -90,8 +92,9 @@ class BatchExecution:
         success = False
         sink.begin(plan.overwrite, {name: literal.value for name, literal in plan.static_partition})
         writer = sink.writer(0, 1)
+        constraints = Constraints.of(plan.table.identifier.name, plan.table.persisted, self.settings.options)
         try:
-            for frame in self._stream(plan):
+            for frame in self._checked(plan, constraints):
                 if self._cancelled.is_set():
                     raise JobCancelledError("the job was cancelled")
                 writer.write(frame, None)
@@ -100,6 +103,12 @@ class BatchExecution:
         finally:
             writer.close(success)
             sink.end(success)
+
+    def _checked(self, plan: n.Sink, constraints: Constraints) -> Iterator[pl.DataFrame]:
+        rows = self._stream(plan)
+        if not constraints.needed(plan.input.schema):
+            return rows
+        return (constraints.apply(Batch(frame)).frame for frame in rows)
 
     def _end(self, status: str) -> None:
         self._status, self._ended_s = status, time.monotonic()

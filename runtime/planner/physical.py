@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tableapi.errors import ChangelogError, UnsupportedError
@@ -17,6 +17,7 @@ from tableapi.plan.rex import Ref
 from tableapi.plan.rules.filters import conjunction
 from tableapi.plan.traits import INSERT_ONLY, changelog, equal_pairs, is_bounded, upsert_key, window_of
 from tableapi.row import RowKind
+from tableapi.runtime.constraints import Constraints, ConstraintSpec
 from tableapi.runtime.planner.graph import (
     FORWARD,
     SINGLE,
@@ -43,10 +44,12 @@ class PlannerSettings:
     Args:
         idle_timeout_ms: After so long without rows a split no longer holds the watermark back; 0: never.
         state_ttl_ms: How long state of unbounded operators is kept; None: for ever.
+        options: The session configuration as text.
     """
 
     idle_timeout_ms: int = 5_000
     state_ttl_ms: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -290,9 +293,9 @@ class PhysicalPlanner:
         source = self.plan(node.input)
         time_column, is_event_time = None, True
         if node.order_by and node.order_by[0].ascending:
-            field = source.schema[node.order_by[0].column]
-            if field.time is not None:
-                time_column, is_event_time = field.name, field.time is TimeKind.ROWTIME
+            time = source.schema[node.order_by[0].column]
+            if time.time is not None:
+                time_column, is_event_time = time.name, time.time is TimeKind.ROWTIME
         spec = OverSpec(
             source.schema,
             node.partition_by,
@@ -533,6 +536,9 @@ class PhysicalPlanner:
             else:
                 step, edge = UpsertMaterializeSpec(stream.schema, sink.key), self._hashed(stream, sink.key)
             edge = Edge(self._add("Upsert", step, stream.schema, [edge]))
+        constraints = Constraints.of(node.table.identifier.name, node.table.persisted, self.settings.options)
+        if constraints.needed(node.input.schema):
+            edge = Edge(self._add("Constraints", ConstraintSpec(constraints), stream.schema, [edge]))
         name = f"Sink[{node.table.identifier.name}]"
         static = tuple((key, literal.value) for key, literal in node.static_partition)
         self._add(name, SinkSpec(sink, stream.schema, node.overwrite, static), stream.schema, [edge])

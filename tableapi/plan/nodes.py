@@ -190,16 +190,21 @@ class Aggregate(Unary):
 
     `grouping_sets` (subsets of `keys`) repeats the aggregation per set with the absent keys NULL; then the keys' types are
     nullable and, when `group_id` is given, a BIGINT column of that name holds the bit mask of absent keys (GROUPING_ID).
+    `window_time` is the key, if any, that stays a time attribute because rows are grouped by the window that it belongs to.
     """
 
     keys: tuple[str, ...]
     aggregates: tuple[NamedAgg, ...]
     grouping_sets: tuple[tuple[str, ...], ...] | None = None
     group_id: str | None = None
+    window_time: str | None = None
 
     @property
     def schema(self) -> RowSchema:
         fields = _agg_fields(self.keys, self.aggregates, self.input.schema)
+        if self.window_time is not None:
+            time = self.input.schema[self.window_time].time
+            fields = [replace(f, time=time) if f.name == self.window_time else f for f in fields]
         if self.grouping_sets is not None:
             nulled = {k for k in self.keys if any(k not in s for s in self.grouping_sets)}
             fields = [replace(f, type=f.type.nullable()) if f.name in nulled else f for f in fields]

@@ -22,9 +22,19 @@ from tableapi.plan.nodes import (
     Project,
     Sort,
 )
-from tableapi.plan.resolve import Collector, PendingAgg, PendingOver, Resolver, SortRex, holds_aggregate, output_name
+from tableapi.plan.resolve import (
+    GROUP_ID_FUNCTIONS,
+    Collector,
+    PendingAgg,
+    PendingOver,
+    Resolver,
+    SortRex,
+    holds_aggregate,
+    output_name,
+)
 from tableapi.plan.rex import AggCall, Call, Literal, Ref, Rex, SortKey
 from tableapi.plan.scope import PlanContext, Relation, ScopeColumn, plain, unique
+from tableapi.plan.traits import window_of
 from tableapi.types import BigIntType, RowType
 
 
@@ -175,7 +185,7 @@ class _BlockBuilder:
             sets = tuple(tuple(n for p in s for n in positions[p]) for s in self.block.grouping_sets)
         uses_group_id = sets is not None and self._uses_group_id()
         group_id = "$group_id" if uses_group_id else None
-        node = Aggregate(node_input, tuple(key_names), aggregates, sets, group_id)
+        node = Aggregate(node_input, tuple(key_names), aggregates, sets, group_id, _window_time(node_input, key_names))
         return node, _Regroup(node, by_rex, group_id, self.block).apply
 
     def _key_rexes(self, key: un.Unresolved, resolver: Resolver) -> list[Rex]:
@@ -206,7 +216,7 @@ class _BlockBuilder:
     def _uses_group_id(self) -> bool:
         parts = [*self.block.items, *(s.arg for s in self.block.order_by)]
         parts += [self.block.having] if self.block.having is not None else []
-        return any(_calls(p, _GROUP_ID_FUNCTIONS) for p in parts)
+        return any(_calls(p, GROUP_ID_FUNCTIONS) for p in parts)
 
     def _finish(self, node: Node, outputs: list[OutputColumn], sorts: list[SortRex]) -> Relation:
         block = self.block
@@ -258,14 +268,17 @@ class _Regroup:
                 exists=f"grouped by: {grouped}",
                 fix=f"add {rex.name} to GROUP BY, or aggregate it: MAX({rex.name})",
             )
-        if isinstance(rex, Call) and rex.function in _GROUP_ID_FUNCTIONS:
+        if isinstance(rex, Call) and rex.function in GROUP_ID_FUNCTIONS:
             return self._group_id(rex)
         if not rex.children:
             return rex
         return rex.with_children(tuple(self.apply(c) for c in rex.children))
 
     def _group_id(self, call: Call) -> Rex:
-        """GROUPING(a, b) and GROUPING_ID(a, b): one bit per argument, 1 where the set lacks it."""
+        """GROUPING(a, b) and GROUPING_ID(a, b): one bit per argument, 1 where the set lacks it. GROUP_ID tells equal sets apart; sets
+        are different here, so it is 0."""
+        if call.function == "GROUP_ID":
+            return Literal(BigIntType(is_nullable=False), 0)
         bits = [self._bit(a) for a in call.args] or [self._key_bit(k) for k in self.node.keys]
         result: Rex = Literal(BigIntType(is_nullable=False), 0)
         for bit in bits:
@@ -288,9 +301,6 @@ class _Regroup:
         return Call(big, "MOD", (shifted, Literal(big, 2)))
 
 
-_GROUP_ID_FUNCTIONS = frozenset({"GROUPING", "GROUPING_ID", "GROUP_ID"})
-
-
 def _calls(expression: un.Unresolved, names: frozenset[str]) -> bool:
     match expression:
         case un.Call(function=name, args=args):
@@ -299,6 +309,14 @@ def _calls(expression: un.Unresolved, names: frozenset[str]) -> bool:
             return _calls(arg, names)
         case _:
             return False
+
+
+def _window_time(node: Node, keys: Sequence[str]) -> str | None:
+    """The key that is the time of the window that the other keys group by."""
+    window = window_of(node)
+    if window is None or not {window.start, window.end} <= set(keys) or window.time not in keys:
+        return None
+    return window.time
 
 
 def _agg_call(pending: PendingAgg, columns: _Columns) -> AggCall:

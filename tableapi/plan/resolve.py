@@ -17,7 +17,7 @@ from tableapi.plan.nodes import FrameBound, FrameBoundKind, OverFrame
 from tableapi.plan.rex import Call, Cast, Literal, OuterRef, Ref, Rex, SubqueryRex, UdfCall
 from tableapi.plan.scope import PlanContext, Relation
 from tableapi.plan.typing import can_cast, implicit_cast, literal_type
-from tableapi.types import BooleanType, CharacterType, DataType, DayTimeIntervalType, RowType
+from tableapi.types import BigIntType, BooleanType, CharacterType, DataType, DayTimeIntervalType, RowType
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ def _slot(known: dict[str, Any], pending: Any, prefix: str) -> str:
     known[name] = pending
     return name
 
+
+GROUP_ID_FUNCTIONS = frozenset({"GROUPING", "GROUPING_ID", "GROUP_ID"})
+"""Which keys a row's grouping set lacks, as bits; `query.py` computes them from the aggregation."""
 
 RANKING_NEEDS_ROWS = OverFrame(True, FrameBound(FrameBoundKind.UNBOUNDED), FrameBound(FrameBoundKind.CURRENT_ROW))
 
@@ -185,6 +188,10 @@ class Resolver:
         return rex
 
     def _call(self, call: un.Call) -> Rex:
+        if call.function.upper() in GROUP_ID_FUNCTIONS:
+            if self.collector is None:
+                raise ValidationError(f"{call.function} can stand only in a grouped query")
+            return Call(BigIntType(is_nullable=False), call.function.upper(), self.resolve_all(call.args))
         function = registry.find(call.function)
         user_function = (
             self.context.functions(tuple(call.function.split("."))) if function is None or "." in call.function else None

@@ -9,6 +9,7 @@ from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import Join, JoinKind, LookupJoin, NamedRex, Node, Project, Scan, TemporalJoin
 from tableapi.plan.resolve import Resolver
 from tableapi.plan.rex import Call, Ref, Rex, conjuncts
+from tableapi.plan.rules import LOGICAL, apply_rules
 from tableapi.plan.scope import Relation
 from tableapi.plan.traits import equal_pairs, rowtimes, unique_keys
 from tableapi.tablespec import TimeKind
@@ -25,6 +26,7 @@ def temporal_join(
     if kind not in (JoinKind.INNER, JoinKind.LEFT):
         raise UnsupportedError(f"a {kind.value} temporal join does not exist", where=time.where, fix="use INNER or LEFT")
     scope, left_node, right_node = builder.combine(left, right)
+    right_node = apply_rules(right_node, LOGICAL)
     both = scope.with_node(Join(left_node, right_node, JoinKind.INNER))
     if condition is None:
         raise ValidationError("a temporal join needs an equality on the versioned table's key", where=time.where)
