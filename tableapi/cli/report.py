@@ -28,8 +28,14 @@ _ENGINE = (
     *(os.path.join(root, "") for n in ("", "runtime", "connectors") for root in (_PACKAGE / n, os.path.realpath(_PACKAGE / n))),
     "<frozen runpy>",
     os.path.join(os.path.dirname(os.__file__), "runpy.py"),
+    os.path.join(os.path.dirname(click.__file__), ""),
 )
 """Where frames of this package and of the launcher come from."""
+
+
+def is_engine(file: str) -> bool:
+    """Whether a source file is part of this package or of what launches programs, not of the user's program."""
+    return file.startswith(_ENGINE)
 
 
 def report_error(error: BaseException, *, shows_traceback: bool) -> int:
@@ -39,17 +45,21 @@ def report_error(error: BaseException, *, shows_traceback: bool) -> int:
         The exit code: 1 a job or the program failed, 2 the program is wrong, 130 the job was stopped.
     """
     if isinstance(error, TableApiError):
-        error.at(_user_place(error.__traceback__))
+        place = _user_place(error.__traceback__)
+        if error.where is None or is_engine(error.where.file):
+            error.where = place
         if shows_traceback:
             traceback.print_exception(error)
         click.secho("error: ", fg="red", bold=True, nl=False, err=True)
         click.echo(str(error), err=True)
+        if error.where is not None and error.where.file == "<sql>" and place is not None:
+            click.echo(f"  in: {place}", err=True)
         if isinstance(error, JobCancelledError):
             return 130
         return 2 if isinstance(error, ValidationError | UnsupportedError) else 1
     frames = traceback.TracebackException.from_exception(error)
     if not shows_traceback:
-        kept = [f for f in frames.stack if not f.filename.startswith(_ENGINE)]
+        kept = [f for f in frames.stack if not is_engine(f.filename)]
         frames.stack = traceback.StackSummary.from_list(kept)
     click.echo("".join(frames.format()).rstrip(), err=True)
     return 1
@@ -93,12 +103,17 @@ def wait_for(jobs: Sequence[Execution]) -> None:
             except TableApiError as e:
                 failed = failed or e
     except KeyboardInterrupt:
-        for job in jobs:
-            if job.status() in ("CREATED", "RUNNING"):
-                job.cancel()
+        cancel(jobs)
         raise
     if failed is not None:
         raise failed
+
+
+def cancel(jobs: Sequence[Execution]) -> None:
+    """Stops those jobs that still run."""
+    for job in jobs:
+        if job.status() in ("CREATED", "RUNNING"):
+            job.cancel()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tableapi.cli.report import progress, wait_for
+from tableapi.cli.report import cancel, progress, wait_for
 from tableapi.cli.session import apply_session, run_script, session_arguments
 
 
@@ -28,10 +28,14 @@ def run(
     apply_session(parallelism, settings, mode)
     jobs = watch_jobs()
     with progress(jobs):
-        if program.suffix.lower() == ".sql":
-            run_script(program.read_text(), str(program), jobs)
-        else:
-            _run_python(program, arguments)
+        try:
+            if program.suffix.lower() == ".sql":
+                run_script(program.read_text(), str(program), jobs)
+            else:
+                _run_python(program, arguments)
+        except BaseException:
+            cancel(jobs)
+            raise
         wait_for(jobs)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tableapi.errors import OptionError, TableApiError
+from tableapi.errors import Location, OptionError, TableApiError
 
 if TYPE_CHECKING:
     from tableapi.environment import TableEnvironment
@@ -66,6 +66,7 @@ def run_script(text: str, file: str, jobs: list[Execution]) -> None:
         jobs: Where started jobs are noted (see `session.watch_jobs`).
     """
     from tableapi import EnvironmentSettings, TableEnvironment
+    from tableapi.cli.report import is_engine
     from tableapi.sql import split_statements
 
     env = TableEnvironment.create(EnvironmentSettings.new_instance().build())
@@ -81,6 +82,8 @@ def run_script(text: str, file: str, jobs: list[Execution]) -> None:
     except TableApiError as e:
         if e.where is not None and e.where.source is not None:
             e.where = replace(e.where, file=file)
+        elif e.where is None or is_engine(e.where.file):
+            e.where = Location(file, text.count("\n", 0, place) + 1)
         raise
 
 
@@ -97,8 +100,9 @@ def _run_statement(env: TableEnvironment, text: str, jobs: list[Execution]) -> N
     result = execute_statement(env, statement)
     if isinstance(statement, s.Insert | s.StatementSet):
         if env.get_config().get("table.dml-sync", None) != "false":
-            started, jobs[:] = list(jobs), []
+            started = list(jobs)
             wait_for(started)
+            jobs[:] = [j for j in jobs if j not in started]
         return
     if not _is_quiet(result):
         result.print()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tableapi.cli.report import progress, wait_for
+from tableapi.cli.report import cancel, progress, wait_for
 from tableapi.cli.session import apply_session, run_script, session_arguments
 
 
@@ -35,5 +35,9 @@ def sql(file: str | None, statement: str | None, parallelism: int | None, settin
     apply_session(parallelism, settings, mode)
     jobs = watch_jobs()
     with progress(jobs):
-        run_script(text, name, jobs)
+        try:
+            run_script(text, name, jobs)
+        except BaseException:
+            cancel(jobs)
+            raise
         wait_for(jobs)
