@@ -138,7 +138,13 @@ class Column(ABC):
         return self.as_summary_string()
 
 
-class PhysicalColumn(Column):
+class _ConcreteColumn(Column):
+    def copy(self, new_data_type: DataType) -> Column:
+        """The same column with another type."""
+        return replace(self, data_type=new_data_type)
+
+
+class PhysicalColumn(_ConcreteColumn):
     """A column that the table stores."""
 
     def is_physical(self) -> bool:
@@ -152,7 +158,7 @@ class PhysicalColumn(Column):
 
 
 @dataclass(frozen=True)
-class ComputedColumn(Column):
+class ComputedColumn(_ConcreteColumn):
     """A column that is computed from others."""
 
     expression: ResolvedExpression | None = None
@@ -172,7 +178,7 @@ class ComputedColumn(Column):
 
 
 @dataclass(frozen=True)
-class MetadataColumn(Column):
+class MetadataColumn(_ConcreteColumn):
     """A column that the connector knows besides the stored ones."""
 
     metadata_key: str | None = None
