@@ -86,6 +86,8 @@ def compile_filter(condition: Rex, context: OperatorContext) -> Callable[[pl.Dat
 
 def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """The columns as a function of a frame."""
+    if not columns:
+        return lambda frame: pl.DataFrame(height=frame.height)
     if all(isinstance(c.rex, Ref) for c in columns):
         sources = [c.rex.name for c in columns if isinstance(c.rex, Ref)]
         names = [c.name for c in columns]
