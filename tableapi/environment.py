@@ -104,7 +104,7 @@ class TableEnvironment:
 
     # -- running
 
-    def _settings(self) -> ExecutionSettings:
+    def _settings(self, is_streaming: bool | None = None) -> ExecutionSettings:
         from datetime import timedelta
 
         from tableapi.runtime.execute import ExecutionSettings
@@ -118,7 +118,7 @@ class TableEnvironment:
         if ttl:
             values["state_ttl_ms"] = ttl // millisecond
         return ExecutionSettings(
-            is_streaming=self._is_streaming,
+            is_streaming=self._is_streaming if is_streaming is None else is_streaming,
             parallelism=config.default_parallelism(),
             time_zone=config.get_local_timezone(),
             name=config.option("pipeline.name") or "query",
