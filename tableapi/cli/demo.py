@@ -41,8 +41,8 @@ def demo(path: Path | None, parallelism: int) -> None:
     result.wait()
     summary = _counters(result)
     _report(console, flights.check(path), summary)
-    console.print(f"output stream: {path}, topic hourly_delays; look at it with")
-    console.print(f"  tableapi log read {path} hourly_delays --format table", highlight=False)
+    console.print("the output streams stay; look at one with", soft_wrap=True)
+    console.print(f"  tableapi log read {path} hourly_delays --format table", highlight=False, soft_wrap=True)
     console.print(f"done in {time.monotonic() - started:.1f} s")
 
 
@@ -126,7 +126,8 @@ def _report(console: Any, checks: list[Any], summary: dict[str, Any]) -> None:
     rate = summary["rows_in"] / max(summary["duration_s"], 1e-9)
     console.print(
         f"{summary['rows_in']:,} events in, {summary['rows_out']:,} rows out, {summary['late_rows']:,} late, "
-        f"{summary['duration_s']:.2f} s, {rate:,.0f} events/s"
+        f"{summary['duration_s']:.2f} s, {rate:,.0f} events/s",
+        soft_wrap=True,
     )
     table = Table(title="the stream against the same queries in batch mode", title_justify="left")
     for column in ("output stream", "rows, stream", "rows, batch", "equal"):

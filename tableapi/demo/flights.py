@@ -120,6 +120,7 @@ def stream_environment(path: Path, parallelism: int = 2) -> TableEnvironment:
     """A session in which the two input streams and the three output streams are tables."""
     env = _environment(path, EnvironmentSettings.in_streaming_mode(), SOURCES, SINKS)
     env.get_config().set("parallelism.default", str(parallelism))
+    env.get_config().set("pipeline.max-batch-rows", "8192")
     return env
 
 
