@@ -8,56 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tableapi.errors import ValidationError
 from tableapi.schema import Schema
 from tableapi.table_schema import TableSchema
+from tableapi.tablespec import ObjectPath
 
 if TYPE_CHECKING:
     from tableapi.config import Configuration
     from tableapi.tablespec import TableSpec
 
 
-@dataclass(frozen=True)
-class ObjectPath:
-    """Database and name of an object.
-
-    >>> ObjectPath.from_string("db.t").get_object_name()
-    't'
-    """
-
-    database_name: str
-    object_name: str
-
-    def get_database_name(self) -> str:
-        """Name of the database."""
-        return self.database_name
-
-    def get_object_name(self) -> str:
-        """Name of the object."""
-        return self.object_name
-
-    def get_full_name(self) -> str:
-        """Both, joined by a point."""
-        return f"{self.database_name}.{self.object_name}"
-
-    def compare_to(self, other: ObjectPath) -> int:
-        """-1, 0 or 1, by full name."""
-        return (self.get_full_name() > other.get_full_name()) - (self.get_full_name() < other.get_full_name())
-
-    @staticmethod
-    def from_string(full_name: str) -> ObjectPath:
-        """The path of `database.name`.
-
-        Raises:
-            ValidationError: The text has not two parts.
-        """
-        parts = full_name.split(".")
-        if len(parts) != 2 or not all(parts):
-            raise ValidationError(f"'{full_name}' is not database.name")
-        return ObjectPath(*parts)
-
-    def __str__(self) -> str:
-        return self.get_full_name()
+__all__ = [
+    "CatalogBaseTable",
+    "CatalogColumnStatistics",
+    "CatalogDatabase",
+    "CatalogDescriptor",
+    "CatalogFunction",
+    "CatalogModel",
+    "CatalogPartition",
+    "CatalogPartitionSpec",
+    "CatalogTableStatistics",
+    "ObjectPath",
+    "Procedure",
+]
 
 
 @dataclass(frozen=True)

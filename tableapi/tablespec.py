@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tableapi.errors import UnknownNameError, did_you_mean
+from tableapi.errors import UnknownNameError, ValidationError, did_you_mean
 from tableapi.types import DataType
 
 if TYPE_CHECKING:
@@ -112,6 +112,49 @@ class Watermark:
     expression: Unresolved
 
 
+@dataclass(frozen=True)
+class ObjectPath:
+    """Database and name of an object.
+
+    >>> ObjectPath.from_string("db.t").get_object_name()
+    't'
+    """
+
+    database_name: str
+    object_name: str
+
+    def get_database_name(self) -> str:
+        """Name of the database."""
+        return self.database_name
+
+    def get_object_name(self) -> str:
+        """Name of the object."""
+        return self.object_name
+
+    def get_full_name(self) -> str:
+        """Both, joined by a point."""
+        return f"{self.database_name}.{self.object_name}"
+
+    def compare_to(self, other: ObjectPath) -> int:
+        """-1, 0 or 1, by full name."""
+        return (self.get_full_name() > other.get_full_name()) - (self.get_full_name() < other.get_full_name())
+
+    @staticmethod
+    def from_string(full_name: str) -> ObjectPath:
+        """The path of `database.name`.
+
+        Raises:
+            ValidationError: The text has not two parts.
+        """
+        parts = full_name.split(".")
+        if len(parts) != 2 or not all(parts):
+            raise ValidationError(f"'{full_name}' is not database.name")
+        return ObjectPath(*parts)
+
+    def __str__(self) -> str:
+        return self.get_full_name()
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectIdentifier:
     """The full name of a catalog object."""
@@ -145,10 +188,8 @@ class ObjectIdentifier:
         """The three names."""
         return [self.catalog, self.database, self.name]
 
-    def to_object_path(self) -> Any:
+    def to_object_path(self) -> ObjectPath:
         """Database and name, without the catalog."""
-        from tableapi.catalog_objects import ObjectPath
-
         return ObjectPath(self.database, self.name)
 
     def as_serializable_string(self) -> str:

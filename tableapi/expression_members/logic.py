@@ -79,10 +79,8 @@ class LogicMembers(ExpressionBase):
             remaining_elements: Further values.
         """
         where = caller()
-        from tableapi.table import Table
-
-        if isinstance(first_element_or_table, Table):
-            return self._make(Subquery("in", first_element_or_table._relation.node, (self._node,), where=where))
         first = first_element_or_table
+        if getattr(first, "_relation", None) is not None:
+            return self._make(Subquery("in", first._plan(), (self._node,), where=where))
         elements = (*first, *remaining_elements) if isinstance(first, list | tuple | set) else (first, *remaining_elements)
         return self._make(make_call("IN", (self, *elements), where))
