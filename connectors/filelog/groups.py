@@ -65,11 +65,7 @@ def delete_group(log: EventLog, group: str) -> None:
         UnknownNameError: there is none of that name.
         FencedError: it has living members.
     """
-    names = group_names(log)
-    if group not in names:
-        raise UnknownNameError(
-            f"there is no group '{group}'", exists=f"groups: {', '.join(names) or 'none'}", fix=did_you_mean(group, names)
-        )
+    _check_known(log, group)
     directory = _directory(log, group)
     with log.storage.lock(f"{directory}/lock"):
         state = load_group(log, group)
@@ -81,6 +77,47 @@ def delete_group(log: EventLog, group: str) -> None:
         for name in log.storage.list(directory):
             log.storage.remove(f"{directory}/{name}")
         log.storage.remove_directory(directory)
+
+
+def describe_group(log: EventLog, group: str) -> list[dict[str, Any]]:
+    """What a group has read: a dict per partition with `topic, partition, committed, end, lag, member`.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    _check_known(log, group)
+    owners = load_group(log, group).owners
+    offsets = _load_offsets(log, group)
+    for key in owners:
+        offsets.setdefault(key.rpartition("@")[0], {})
+    rows = []
+    for topic in sorted(set(offsets) & set(log.topics())):
+        for info in log.partition_infos(topic):
+            committed = offsets[topic].get(info.partition)
+            lag = info.end_offset - (info.start_offset if committed is None else committed)
+            member = owners.get(f"{topic}@{info.partition}")
+            values = (topic, info.partition, committed, info.end_offset, lag, member)
+            rows.append(dict(zip(("topic", "partition", "committed", "end", "lag", "member"), values, strict=True)))
+    return rows
+
+
+def reset_group(log: EventLog, group: str, topic: str, position: Start) -> dict[int, int]:
+    """Sets a group's committed offsets of a topic to a position, within what there is; the offsets by partition."""
+    log.describe(topic)
+    offsets = {
+        i.partition: min(max(log.resolve(topic, position, i.partition), i.start_offset), i.end_offset)
+        for i in log.partition_infos(topic)
+    }
+    store_offsets(log, group, topic, offsets)
+    return offsets
+
+
+def _check_known(log: EventLog, group: str) -> None:
+    names = group_names(log)
+    if group not in names:
+        raise UnknownNameError(
+            f"there is no group '{group}'", exists=f"groups: {', '.join(names) or 'none'}", fix=did_you_mean(group, names)
+        )
 
 
 def load_group(log: EventLog, group: str) -> GroupState:
