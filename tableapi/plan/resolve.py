@@ -7,7 +7,7 @@ reference to the column that will hold the result. `builder.py` places the nodes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
@@ -101,9 +101,10 @@ class Resolver:
     def resolve(self, expression: un.Unresolved) -> Rex:
         """The typed form of an expression. Errors carry the place of the innermost guilty part."""
         try:
-            return self._resolve(expression)
+            rex = self._resolve(expression)
         except TableApiError as error:
             raise error.at(expression.where) from None
+        return rex if rex.where is not None or expression.where is None else replace(rex, where=expression.where)
 
     def resolve_all(self, expressions: Sequence[un.Unresolved]) -> tuple[Rex, ...]:
         """The typed forms of several expressions."""
@@ -358,8 +359,6 @@ class Resolver:
                 exists=f"windows: {', '.join(windows) or 'none'}",
                 fix=did_you_mean(window, windows) or "define it with over_window(Over.….alias(name))",
             )
-        from dataclasses import replace
-
         return self._over(replace(windows[window], call=call))
 
     def _window_property(self, alias: str, what: str) -> Rex:

@@ -10,7 +10,6 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import reduce
 from typing import Any
 
 from tableapi.errors import TypeMismatchError
@@ -127,7 +126,9 @@ def common_type(types: Sequence[DataType]) -> DataType | None:
     if not types:
         return None
     is_nullable = any(t.is_nullable for t in types)
-    merged = reduce(lambda a, b: None if a is None else _common(a, b), types[1:], types[0])
+    merged: DataType | None = types[0]
+    for other in types[1:]:
+        merged = None if merged is None else _common(merged, other)
     return None if merged is None else merged.with_nullability(is_nullable)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tableapi.plan import nodes as n
 from tableapi.plan.rules.filters import (
+    factor_or,
     filter_into_join,
     filter_through_aggregate,
     filter_through_project,
@@ -36,6 +37,7 @@ SUBQUERIES: tuple[Rule, ...] = (exists_or_in_filter, scalar_subquery)
 LOGICAL: tuple[Rule, ...] = (
     remove_true_filter,
     merge_filters,
+    factor_or,
     merge_projects,
     remove_identity_project,
     filter_through_project,

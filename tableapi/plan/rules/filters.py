@@ -41,6 +41,40 @@ def merge_filters(node: n.Node) -> n.Node | None:
     return None
 
 
+def factor_or(node: n.Node) -> n.Node | None:
+    """(a AND b) OR (a AND c) → a AND (b OR c) in conditions: what all alternatives share can be pushed down or joined on."""
+    if not isinstance(node, n.Filter | n.Join) or node.condition is None:
+        return None
+    parts = conjuncts(node.condition)
+    factored = [new for part in parts for new in _factored(part)]
+    if len(factored) == len(parts):
+        return None
+    return replace(node, condition=conjunction(factored))
+
+
+def _factored(rex: Rex) -> list[Rex]:
+    if not (isinstance(rex, Call) and rex.function == "OR"):
+        return [rex]
+    alternatives = [conjuncts(a) for a in _disjuncts(rex)]
+    shared = [p for p in alternatives[0] if all(p in other for other in alternatives[1:])]
+    if not shared:
+        return [rex]
+    rests = [conjunction([p for p in a if p not in shared]) for a in alternatives]
+    result: Rex | None = None
+    for rest in rests:
+        if rest is None:
+            return shared
+        result = rest if result is None else Call(rex.type, "OR", (result, rest))
+    assert result is not None
+    return [*shared, result]
+
+
+def _disjuncts(rex: Rex) -> list[Rex]:
+    if isinstance(rex, Call) and rex.function == "OR":
+        return [part for arg in rex.args for part in _disjuncts(arg)]
+    return [rex]
+
+
 def is_movable(rex: Rex) -> bool:
     """Whether evaluating the condition earlier, on more rows, can be neither seen nor costly."""
     for part in walk(rex):
