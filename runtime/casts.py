@@ -1,7 +1,8 @@
 """CAST and TRY_CAST on Polars expressions: the whole matrix of Flink's conversions.
 
-A conversion gives the converted value and, where a value can be unfit, an expression that says for which rows it failed: CAST raises
-for those, TRY_CAST gives NULL. A decimal that does not fit its type is NULL in both (Flink). May import types, plan.typing, functions.
+A conversion gives the converted value and, where a value can be unfit, an expression that says for which rows it failed: CAST
+raises for those, TRY_CAST gives NULL. A decimal that does not fit its type is NULL in both (Flink). May import types, functions
+and runtime.failures.
 """
 
 from __future__ import annotations
@@ -246,7 +247,7 @@ def _from_float(value: pl.Expr, source: DataType, target: DataType) -> pl.Expr:
 def _float_to_decimal(value: pl.Expr, source: DataType, target: DecimalType) -> pl.Expr:
     """Rounds the number's shortest decimal text, as Java's BigDecimal.valueOf does."""
     read = DecimalType(38, 38 - (target.precision - target.scale))
-    number = pl.when(value.is_finite()).then(value)
+    number: pl.Expr = pl.when(value.is_finite()).then(value)
     if not isinstance(source, DoubleType):
         number = number.cast(pl.Float64)
     return decimals.to_decimal(number.cast(pl.String).cast(read.to_polars(), strict=False), read, target)

@@ -1,7 +1,7 @@
 """Operators on numbers (and on times and intervals), rounding, and mathematical functions.
 
-Integers wrap as in Java and divide towards zero; decimals are exact and round HALF_UP; a zero divisor of an exact number fails the
-query. May import types, plan.typing and the sibling helpers.
+Integers wrap as in Java and divide towards zero; decimals are exact and round HALF_UP; a zero divisor of an exact number fails
+the query. May import types, plan.typing and the sibling helpers.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -90,7 +91,7 @@ def _decimals_of(call: LoweringCall) -> tuple[DecimalType, DecimalType, DecimalT
 
 
 def _add(sign: int) -> Lowering:
-    native = operator.add if sign > 0 else operator.sub
+    native: Callable[[Any, Any], Any] = operator.add if sign > 0 else operator.sub
 
     def lower(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
         if intervals.is_temporal(call):
@@ -99,14 +100,15 @@ def _add(sign: int) -> Lowering:
             return args[0] + args[1]
         types = _decimals_of(call)
         if types is None:
-            return native(args[0], args[1])
+            return args[0] + args[1] if sign > 0 else args[0] - args[1]
         left, right, result = types
         scale = max(left.scale, right.scale)
         if max(left.precision - left.scale, right.precision - right.scale) + scale + 1 > 38:
             return decimals.in_python(args[0], args[1], result, native)
         a = decimals.rescale(decimals.unscaled(args[0]), scale - left.scale)
         b = decimals.rescale(decimals.unscaled(args[1]), scale - right.scale)
-        return native(a, b).reinterpret(dtype=result.to_polars())
+        total = a + b if sign > 0 else a - b
+        return total.reinterpret(dtype=result.to_polars())
 
     return lower
 
@@ -462,7 +464,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "FLOOR",
         _FLOOR_SIGNATURE,
         _floor(-1),
-        "Largest whole number that is not greater; with a unit, the start of the year, month, week (Sunday), day, ... of a time.",
+        "Largest whole number that is not greater; with a unit, the start of the year, month, week (Sunday), ... of a time.",
         api_name="floor",
         examples=(("FLOOR(-1.5)", "-2"), ("FLOOR(DATE '2024-02-29' TO MONTH)", "2024-02-01")),
         category="arithmetic",
@@ -471,7 +473,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "CEIL",
         _FLOOR_SIGNATURE,
         _floor(1),
-        "Smallest whole number that is not less; with a unit, the start of the next year, month, ... of a time that is not one itself.",
+        "Smallest whole number that is not less; with a unit, the start of the next year, month, ... unless the time is one.",
         sql_names=("CEILING",),
         api_name="ceil",
         examples=(("CEIL(1.2)", "2"),),

@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, LoweringCall, ScalarFunction
+from tableapi.functions.registry import (
+    Accumulator,
+    AccumulatorKind,
+    AggregateFunction,
+    LoweringCall,
+    ScalarFunction,
+    Signature,
+)
 from tableapi.functions.roaring import from_bytes, to_bytes
 from tableapi.functions.rowwise import each
 from tableapi.functions.signatures import BINARY, Param, param, signature
@@ -123,7 +130,7 @@ def _aggregates(name: str, argument: Param, combine: Combine, doc: str) -> tuple
         known = columns[0].list.drop_nulls().list.len() > 0
         return pl.when(known).then(made if isinstance(call.type, BitmapType) else made.list.len().cast(pl.Int64))
 
-    def rule(result: DataType) -> object:
+    def rule(result: DataType) -> Signature:
         return signature(argument, result=result, is_nullable=True)
 
     whole = AggregateFunction(
@@ -131,7 +138,7 @@ def _aggregates(name: str, argument: Param, combine: Combine, doc: str) -> tuple
         rule(BitmapType()),
         batch(lambda x: combine(x).implode()),
         values,
-        stream,  # type: ignore[arg-type]
+        stream,
         f"The BITMAP of {doc}.",
         api_name=f"bitmap_{name.lower()}_agg",
     )
@@ -140,7 +147,7 @@ def _aggregates(name: str, argument: Param, combine: Combine, doc: str) -> tuple
         rule(BigIntType()),
         batch(lambda x: combine(x).len().cast(pl.Int64)),
         values,
-        stream,  # type: ignore[arg-type]
+        stream,
         f"The number of {doc}.",
         api_name=f"bitmap_{name.lower()}_cardinality_agg",
     )

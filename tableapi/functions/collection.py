@@ -1,6 +1,6 @@
 """Functions of ARRAY, MAP, MULTISET and ROW values. Positions count from 1.
 
-A value is looked for in a list of the same row by appending it to the list and comparing each element with the last one: so that the
+A value is looked for in a list of the same row by appending it to the list and comparing each element with the last one: so the
 search stays one Polars expression. May import types, plan.typing and the sibling helpers.
 """
 
@@ -553,7 +553,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "ARRAY_SORT",
         signature(ARRAY, BOOLEAN, BOOLEAN, optional=2, result=first),
         _sort,
-        "The array sorted: ascending (default) with NULLs first, or descending with NULLs last; the third argument says whether NULLs are first.",
+        "The array sorted: ascending (default) or descending; NULLs are first when ascending, or as the third argument says.",
     ),
     ScalarFunction(
         "MAP_KEYS",

@@ -86,7 +86,7 @@ def _is_in(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     is_plain = not isinstance(data_type, RowType | FractionalType)
     if is_plain and all(isinstance(c, Literal) for c in candidates):
         values = [c.value for c in candidates if isinstance(c, Literal) and c.value is not None]
-        found = args[0].is_in(pl.Series(values, dtype=data_type.to_polars()))
+        found = args[0].is_in(pl.lit(pl.Series([values], dtype=pl.List(data_type.to_polars()))).first())
         return found if len(values) == len(candidates) else found | pl.lit(None, dtype=pl.Boolean)
     return reduce(operator.or_, (equal(args[0], value, data_type) for value in args[1:]))
 
@@ -249,7 +249,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "LIKE",
         _LIKE_SIGNATURE,
         patterns.like,
-        "Whether the text matches a pattern: % any text, _ any character. There is no escape character unless ESCAPE names one.",
+        "Whether the text matches a pattern: % any text, _ any character. No character escapes unless ESCAPE names one.",
         api_name="like",
         examples=(("'apple' LIKE 'a%'", "TRUE"),),
         category="comparison",

@@ -1,7 +1,7 @@
 """Java date patterns (`yyyy-MM-dd HH:mm:ss.SSS`): formatting and parsing, as Polars expressions.
 
-A pattern is split into fields once; each field becomes an expression, so nothing loops over rows. Names are English, weeks that are
-not ISO's start on Sunday and the first one has the 1st of January (Java's US locale, which Flink uses).
+A pattern is split into fields once; each field becomes an expression, so nothing loops over rows. Names are English; weeks
+start on Sunday and the first one has the 1st of January (Java's US locale, which Flink uses).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Field(NamedTuple):
     """A run of one pattern letter, or literal text (`letter` is empty)."""
 
     letter: str
-    count: int
+    width: int
     text: str = ""
 
 
@@ -104,7 +104,7 @@ def _saturday(value: pl.Expr) -> pl.Expr:
 
 
 def _field_text(value: pl.Expr, field: Field, zone: str | None, instant: pl.Expr | None) -> pl.Expr:
-    letter, count = field.letter, field.count
+    letter, count = field.letter, field.width
     simple = _NUMBERS.get(letter)
     if simple is not None:
         return _padded(simple(value), count)
@@ -146,7 +146,7 @@ _NUMBERS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
 
 
 def _zone_text(value: pl.Expr, field: Field, zone: str | None, instant: pl.Expr | None) -> pl.Expr:
-    letter, count = field.letter, field.count
+    letter, count = field.letter, field.width
     if letter in "ec":
         return _padded(value.dt.weekday() % 7 + 1, count)
     if zone is None or instant is None:
@@ -155,7 +155,7 @@ def _zone_text(value: pl.Expr, field: Field, zone: str | None, instant: pl.Expr 
         return pl.lit(zone)
     if letter not in "XxZ":
         raise ValidationError(
-            f"the date pattern letter '{letter}' is not supported", fix="use XXX for the offset or VV for the zone"
+            f"the date pattern letter '{letter}' is not supported", fix="use ZZZ for the offset or VV for the zone"
         )
     minutes = (value - instant.dt.replace_time_zone(None)).dt.total_minutes()
     separator = ":" if (letter in "Xx" and count in (3, 5)) or (letter == "Z" and count == 5) else ""
@@ -192,11 +192,11 @@ def _regex(pattern: str, is_lenient: bool) -> tuple[str, list[Field]]:
 
 
 def _is_number(field: Field) -> bool:
-    return field.letter in _NUMERIC and bool(field.letter) and not (field.letter in "ML" and field.count > 2)
+    return field.letter in _NUMERIC and bool(field.letter) and not (field.letter in "ML" and field.width > 2)
 
 
 def _field_regex(field: Field, is_adjacent: bool, is_lenient: bool) -> str:
-    letter, count = field.letter, field.count
+    letter, count = field.letter, field.width
     if letter in "ML" and count > 2:
         return "(?i:" + "|".join(m if count == 4 else m[:3] for m in MONTHS) + ")"
     if letter in "Eec":
@@ -222,8 +222,8 @@ def parse_with_pattern(text: pl.Expr, pattern: str, *, is_lenient: bool) -> pl.E
     """A wall-clock timestamp (Datetime us) from text; NULL when it does not follow the pattern.
 
     Args:
-        is_lenient: Java's SimpleDateFormat: text may follow, numbers may have fewer digits or be too large (month 13 is next January).
-            Else DateTimeFormatter: the whole text must follow the pattern; a day that the month does not have is cut to its last.
+        is_lenient: Java's SimpleDateFormat: text may follow, numbers may have fewer digits or be too large (month 13 is next
+            January). Else DateTimeFormatter: the whole text must follow the pattern; a day that the month lacks is its last.
     """
     regex, found = _regex(pattern, is_lenient)
     values: dict[str, pl.Expr] = {}
@@ -233,10 +233,10 @@ def parse_with_pattern(text: pl.Expr, pattern: str, *, is_lenient: bool) -> pl.E
         if field.letter in "XxZ":
             minutes_east = _offset_minutes(raw)
         elif field.letter == "S":
-            values["S"] = _fraction_micros(raw, field.count, is_lenient)
+            values["S"] = _fraction_micros(raw, field.width, is_lenient)
         elif field.letter == "a":
             values["a"] = (raw.str.to_uppercase() == "PM").cast(pl.Int64)
-        elif field.letter in "ML" and field.count > 2:
+        elif field.letter in "ML" and field.width > 2:
             names = [m[:3].lower() for m in MONTHS]
             values["M"] = (
                 raw.str.slice(0, 3).str.to_lowercase().replace_strict(names, range(1, 13), default=None, return_dtype=pl.Int64)
@@ -254,7 +254,7 @@ _SAME = {"u": "y", "Y": "y", "L": "M"}
 
 
 def _full_year(number: pl.Expr, field: Field) -> pl.Expr:
-    return pl.when(number < 100).then(number + 2000).otherwise(number) if field.count == 2 else number
+    return pl.when(number < 100).then(number + 2000).otherwise(number) if field.width == 2 else number
 
 
 def _fraction_micros(raw: pl.Expr, count: int, is_lenient: bool) -> pl.Expr:

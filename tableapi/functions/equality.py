@@ -1,4 +1,4 @@
-"""Equality and order of two lowered values, as Flink has them: NaN equals nothing and is not ordered, rows compare field by field."""
+"""Equality and order of two lowered values, as Flink has them: NaN equals nothing, rows compare field by field."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Arithmetic of dates, times, timestamps and intervals, and cutting them to a unit.
 
-Day-time intervals are Duration("ms"), year-month intervals are Int32 months. Adding months keeps the day of the month, or takes the
-last day of a shorter month (Flink). May import types and the sibling helpers.
+Day-time intervals are Duration("ms"), year-month intervals are Int32 months. Adding months keeps the day of the month, or takes
+the last day of a shorter month (Flink). May import types and the sibling helpers.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ A definite path gives one value; a path with a wildcard, a slice, a filter or `.
 
 from __future__ import annotations
 
+import operator as operators
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -157,13 +158,16 @@ def _deep(name: str) -> Step:
     return Step(f"..{name}", False, lambda v: (x for d in _descendants(v) for x in inner.follow(d)))
 
 
+_FOLDS: dict[str, Callable[[list[Any]], Any]] = {"min": min, "max": max, "sum": sum}
+
+
 def _function(name: str) -> Step:
     def follow(value: Any) -> Iterator[Any]:
         match name:
             case "length" | "size" if isinstance(value, list | dict | str):
                 yield len(value)
             case "min" | "max" | "sum" if isinstance(value, list) and value:
-                yield {"min": min, "max": max, "sum": sum}[name](value)
+                yield _FOLDS[name](value)
             case "keys" if isinstance(value, dict):
                 yield list(value)
 
@@ -269,10 +273,13 @@ def _constant(text: str) -> Any:
     return text[1:-1] if text[0] in "'\"" else parse(text)
 
 
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {"<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge}
+
+
 def _compare(value: Any, operator: str, wanted: Any) -> bool:
     if operator in ("==", "!="):
-        return (value == wanted) == (operator == "==")
+        return bool(value == wanted) == (operator == "==")
     try:
-        return {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}.get(operator, False)
+        return bool(_ORDER[operator](value, wanted)) if operator in _ORDER else False
     except TypeError:
         return False

@@ -1,7 +1,7 @@
 """LIKE and SIMILAR TO patterns as Polars expressions.
 
-A constant pattern becomes a prefix, suffix, substring or regular expression test that Polars runs; a pattern that differs by row is
-compiled once per distinct pattern.
+A constant pattern becomes a prefix, suffix, substring or regular expression test that Polars runs; a pattern that differs by
+row is compiled once per distinct pattern.
 """
 
 from __future__ import annotations

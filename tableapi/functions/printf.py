@@ -46,7 +46,7 @@ def java_format(pattern: str, values: Sequence[Any], types: Sequence[DataType]) 
             parts.append(text)
     except _Mismatch:
         return None
-    return None if "%" in pattern[position:] else "".join(parts + [pattern[position:]])
+    return None if "%" in pattern[position:] else "".join([*parts, pattern[position:]])
 
 
 def _convert(conversion: str, value: Any, data_type: DataType, flags: str, precision: int | None, width: int) -> str:

@@ -1,4 +1,4 @@
-"""Functions of a row's place in an OVER window. The operators implement them by name; only names and types are declared here."""
+"""Functions of a row's place in an OVER window. The operators implement them by name; here are only names and types."""
 
 from __future__ import annotations
 

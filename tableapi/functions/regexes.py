@@ -1,7 +1,7 @@
 """Java regular expressions in Polars' engine where it can run them, else in Python's.
 
-Java's \\d, \\w and \\s mean ASCII; its POSIX classes (\\p{Alpha}) too. Polars has no look-around and no back references: patterns that
-use them run in Python's `re`, once per distinct text.
+Java's \\d, \\w and \\s mean ASCII; its POSIX classes (\\p{Alpha}) too. Polars has no look-around and no back references:
+patterns that use them run in Python's `re`, once per distinct text.
 """
 
 from __future__ import annotations

@@ -164,8 +164,8 @@ class Accumulator:
 class AggregateFunction:
     """A function of a group of rows.
 
-    Batch evaluates `lower` inside a Polars `group_by().agg()`; the stream engine keeps `accumulators` and evaluates `finish` over
-    their running values. Both must give the same answer for the same multiset of rows.
+    Batch evaluates `lower` inside a Polars `group_by().agg()`; the stream engine keeps `accumulators` and evaluates `finish`
+    over their running values. Both must give the same answer for the same multiset of rows.
 
     Args:
         lower: (lowered arguments, call) -> aggregating Polars expression. FILTER and DISTINCT are applied by the caller

@@ -1,4 +1,4 @@
-"""The portable serialised form of a Roaring bitmap (https://github.com/RoaringBitmap/RoaringFormatSpec), for BITMAP_TO_BYTES."""
+"""The portable serialised form of a Roaring bitmap (RoaringBitmap/RoaringFormatSpec on GitHub), for BITMAP_TO_BYTES."""
 
 from __future__ import annotations
 

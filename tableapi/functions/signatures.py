@@ -1,7 +1,7 @@
 """Combinators from which the typing rules of functions are put together.
 
-A `Param` says which types an argument may have and which type it is cast to; `signature` turns parameters and a result rule into
-a `registry.Signature`. May import types, plan.typing, plan.rex, errors, registry.
+A `Param` says which types an argument may have and which type it is cast to; `signature` turns parameters and a result rule
+into a `registry.Signature`. May import types, plan.typing, plan.rex, errors, registry.
 """
 
 from __future__ import annotations

@@ -252,7 +252,7 @@ def _instr(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _nth_position(text: str, sought: str, start: int, appearance: int = 1) -> int:
-    """Position of the n-th appearance from `start` on (backwards from the end when `start` is negative), 0 when there is none."""
+    """Position of the n-th appearance from `start` on (backwards when `start` is negative), 0 when there is none."""
     if start == 0 or appearance < 1:
         return 0
     found = start - 2 if start > 0 else len(text) + start + 1

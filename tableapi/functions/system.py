@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -20,9 +20,9 @@ def _typeof(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return pl.lit(text)
 
 
-def _per_row(make: object, dtype: pl.DataType) -> pl.Expr:
+def _per_row(make: Callable[[int], pl.Series], dtype: pl.DataType) -> pl.Expr:
     """An expression without arguments that has a value for each row: `make(number of rows)`."""
-    return pl.int_range(pl.len()).map_batches(lambda s: make(len(s)), return_dtype=dtype)  # type: ignore[operator]
+    return pl.int_range(pl.len()).map_batches(lambda s: make(len(s)), return_dtype=dtype)
 
 
 def _uuids(count: int) -> pl.Series:
@@ -50,12 +50,12 @@ def _generator(call: LoweringCall, index: int) -> np.random.Generator:
 
 
 def _rand(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return _per_row(lambda n: pl.Series(_generator(call, 0).random(n)), pl.Float64())
+    return _per_row(lambda n: pl.Series(values=_generator(call, 0).random(n)), pl.Float64())
 
 
 def _rand_integer(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     has_seed = len(args) == 2
-    shares = _per_row(lambda n: pl.Series(_generator(call, 0 if has_seed else 9).random(n)), pl.Float64())
+    shares = _per_row(lambda n: pl.Series(values=_generator(call, 0 if has_seed else 9).random(n)), pl.Float64())
     return (shares * args[-1]).floor().cast(pl.Int32)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -97,7 +98,7 @@ def _add_signature(args: Sequence[Rex]) -> Resolved:
     result = intervals.moved_type(checked.result, unit in _FINER_THAN_DAY)
     digits = _FRACTION_DIGITS.get(unit, 0)
     if isinstance(result, AnyTimestampType) and result.precision < digits:
-        result = type(result)(digits, is_nullable=result.is_nullable)
+        result = replace(result, precision=digits)  # type: ignore[call-arg]
     return Resolved((args[0].type, *checked.arg_types), result)
 
 
@@ -403,7 +404,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "EXTRACT",
         _extract_signature,
         _extract,
-        "A part of a time or interval as BIGINT: YEAR, QUARTER, MONTH, WEEK (ISO), DAY, HOUR, SECOND, DOW (Sunday is 1), EPOCH, ...",
+        "A part of a time or interval as BIGINT: YEAR, QUARTER, MONTH, WEEK (ISO), DAY, HOUR, DOW (Sunday is 1), EPOCH, ...",
         api_name="extract",
         examples=(("EXTRACT(DAY FROM DATE '2024-02-29')", "29"),),
         category="temporal",
@@ -465,7 +466,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "TO_TIMESTAMP_LTZ",
         _to_timestamp_ltz_signature,
         _to_timestamp_ltz,
-        "An instant from a number of milliseconds (or units of 10^-precision seconds), or from text read in UTC or a given zone.",
+        "An instant from a number of milliseconds (or of units of 10^-precision s), or from text read in UTC or a given zone.",
         api_name="to_timestamp_ltz",
         category="temporal",
     ),

@@ -1,4 +1,7 @@
-"""How Flink shows values as text: what CAST(x AS STRING) gives. Polars expressions; only odd floating point numbers go through Python."""
+"""How Flink shows values as text: what CAST(x AS STRING) gives.
+
+Polars expressions; only very large and very small floating point numbers go through Python.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How Flink reads values from text: what CAST of a string accepts. A text that is not a value gives NULL here; the caller decides.
+"""How Flink reads values from text: what CAST of a string accepts.
 
-Polars expressions throughout.
+A text that is not a value gives NULL here; the caller decides. Polars expressions throughout.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ def _days_in_month(year: pl.Expr, month: pl.Expr) -> pl.Expr:
 
 
 def make_date(year: pl.Expr, month: pl.Expr, day: pl.Expr, *, is_lenient: bool) -> pl.Expr:
-    """A DATE from its parts; NULL when it does not exist. `is_lenient`: days up to 31 are cut to the month's last one (Java SMART)."""
+    """A DATE from its parts; NULL when it does not exist.
+
+    `is_lenient`: days up to 31 are cut to the month's last one (Java's SMART resolution).
+    """
     last = _days_in_month(year, month)
     day = pl.when(day <= 31).then(pl.min_horizontal(day, last)) if is_lenient else day
     exists = year.is_between(0, 9999) & month.is_between(1, 12) & (day >= 1) & (day <= last)

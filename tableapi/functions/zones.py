@@ -1,6 +1,7 @@
 """Instants and wall-clock times: the session time zone applied as Java does.
 
-A wall-clock time that a zone skips (a gap) moves forward by the length of the gap; one that happens twice means the earlier instant.
+A wall-clock time that a zone skips (a gap) moves forward by the length of the gap; one that happens twice means the earlier
+instant.
 """
 
 from __future__ import annotations
