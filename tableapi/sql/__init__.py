@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tableapi.plan.builder import PlanContext
+    from tableapi.plan.scope import PlanContext
     from tableapi.plan.unresolved import Unresolved
     from tableapi.sql.catalog_reader import CatalogReader
     from tableapi.sql.statements import Statement

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tableapi.tablespec import ObjectIdentifier, TableSpec
 
 if TYPE_CHECKING:
-    from tableapi.plan.builder import Relation
+    from tableapi.plan.scope import Relation
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Cursor(Parser):  # type: ignore[misc]
         self.sql = text
         self._chunks = [tokenize(text) if tokens is None else tokens]
         self._advance_chunk()
+        self._closing = _closing_parentheses(self._tokens)
 
     def fail(self, what: str, token: Token | None = None, fix: str | None = None) -> NoReturn:
         """Raises SqlParseError at a token (the current one by default)."""
@@ -84,6 +85,10 @@ class Cursor(Parser):  # type: ignore[misc]
         """The type of the token at the position, or None at the end."""
         index = self._index + ahead
         return self._tokens[index].token_type if 0 <= index < len(self._tokens) else None
+
+    def closing(self, ahead: int) -> int:
+        """The position of the parenthesis that closes the one at a position (that position itself if none opens there)."""
+        return int(self._closing.get(self._index + ahead, self._index + ahead) - self._index)
 
     def next_token(self) -> Token:
         """Consumes a token."""
@@ -238,6 +243,18 @@ class Cursor(Parser):  # type: ignore[misc]
         if self.kind() is not TokenType.NUMBER or not re.fullmatch("[0-9]{1,18}", self._curr.text):
             self.unexpected(what)
         return int(self.next_token().text)
+
+
+def _closing_parentheses(tokens: list[Token]) -> dict[int, int]:
+    """Position of each opening parenthesis to that of its closing one."""
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for position, token in enumerate(tokens):
+        if token.token_type is TokenType.L_PAREN:
+            opened.append(position)
+        elif token.token_type is TokenType.R_PAREN and opened:
+            closing[opened.pop()] = position
+    return closing
 
 
 _WORD = re.compile(r"[^\W\d][\w$]*|[$_][\w$]*")

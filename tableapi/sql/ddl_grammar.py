@@ -393,7 +393,8 @@ class DdlGrammar(MatchGrammar):
         return element
 
     def _alter_drop(self, start: Token, parts: tuple[str, ...], if_exists: bool) -> ast.AlterTableClause:
-        action, names = "drop-columns", ()
+        action = "drop-columns"
+        names: tuple[str, ...] = ()
         if self.accept("PRIMARY", "KEY"):
             action = "drop-primary-key"
         elif self.accept("CONSTRAINT"):

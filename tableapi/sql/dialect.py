@@ -7,10 +7,12 @@ grammar in the sibling files asks for them by text. Imports sqlglot; so it is it
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, Tokenizer, TokenType
+from sqlglot.tokens import Token, TokenType
+from sqlglot.tokens import Tokenizer as BaseTokenizer
 
 from tableapi.errors import Location, SqlParseError
 
@@ -18,10 +20,10 @@ MAX_TEXT_LENGTH = 4_000_000
 """Characters in one script; a longer text is data, not a program."""
 
 
-class Flink(Dialect):
+class Flink(Dialect):  # type: ignore[misc]
     """The lexical rules of Flink SQL."""
 
-    class Tokenizer(Tokenizer):
+    class Tokenizer(BaseTokenizer):  # type: ignore[misc]
         """Back-ticked names, '' escapes, U&'…', X'…', e'…', comments that do not nest, hints."""
 
         IDENTIFIERS = ["`"]  # noqa: RUF012
@@ -32,7 +34,7 @@ class Flink(Dialect):
         BYTE_STRINGS = [("e'", "'"), ("E'", "'")]  # noqa: RUF012
         BYTE_STRING_ESCAPES = ["\\", "'"]  # noqa: RUF012
         NESTED_COMMENTS = False
-        COMMANDS = set()  # noqa: RUF012
+        COMMANDS: ClassVar[set[TokenType]] = set()
         TOKENS_PRECEDING_HINT = set(TokenType)  # noqa: RUF012
         KEYWORDS = {  # noqa: RUF012
             "/*+": TokenType.HINT,

@@ -272,7 +272,7 @@ class ExpressionGrammar(TypeGrammar):
             case TokenType.VAR:
                 return self._word_expression(token)
             case TokenType.PLACEHOLDER:
-                self.unsupported("a dynamic parameter '?'")
+                return self.unsupported("a dynamic parameter '?'")
             case _:
                 return self.unexpected("an expression")
 
@@ -442,7 +442,7 @@ class ExpressionGrammar(TypeGrammar):
         while self.kind(ahead) is TokenType.L_PAREN:
             if self.word(ahead + 1) in _QUERY_STARTS:
                 return True
-            after = self._after_parenthesis(ahead + 1)
+            after = self.closing(ahead + 1) + 1
             if self.kind(after) is not TokenType.R_PAREN:
                 return self.word(after) in _QUERY_CONTINUES and self.opens_query_at(ahead + 1)
             ahead += 1
@@ -453,16 +453,6 @@ class ExpressionGrammar(TypeGrammar):
         while self.kind(ahead) is TokenType.L_PAREN:
             ahead += 1
         return self.word(ahead) in _QUERY_STARTS
-
-    def _after_parenthesis(self, ahead: int) -> int:
-        """The position after the parenthesis that closes the one at `ahead`."""
-        depth = 0
-        while (kind := self.kind(ahead)) is not None:
-            depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
-            ahead += 1
-            if depth == 0:
-                break
-        return ahead
 
     def _name_or_call(self) -> Unresolved:
         start = self._curr

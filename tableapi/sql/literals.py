@@ -87,7 +87,7 @@ def timestamp(text: str) -> tuple[datetime.datetime, DataType]:
         raise ValueError("a TIMESTAMP is written yyyy-MM-dd HH:mm:ss or yyyy-MM-dd HH:mm:ss.SSS")
     fields = [int(match[i] or 0) for i in range(1, 7)]
     fraction = match[7] or ""
-    value = datetime.datetime(*fields, _micros(fraction))  # type: ignore[arg-type]
+    value = datetime.datetime(*fields, _micros(fraction))  # type: ignore[arg-type, call-arg]
     return value, TimestampType(len(fraction), is_nullable=False)
 
 

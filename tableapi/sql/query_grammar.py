@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sqlglot.tokens import Token, TokenType
 
@@ -70,7 +71,7 @@ class QueryGrammar(CallGrammar):
     def _intersection(self) -> ast.Query:
         return self._set_operation(("INTERSECT",), self._query_primary)
 
-    def _set_operation(self, words: tuple[str, ...], part):  # type: ignore[no-untyped-def]
+    def _set_operation(self, words: tuple[str, ...], part: Callable[[], ast.Query]) -> ast.Query:
         start = self._curr
         result = part()
         while True:

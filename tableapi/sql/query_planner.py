@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tableapi.errors import Location, TableApiError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
@@ -206,7 +207,12 @@ class QueryPlanner:
         return [un.As(un.Call("GET", (arg, un.Lit(f)), where=item.where), (f,), where=item.where) for f in fields]
 
     def _build(self, relation: Relation, block: GroupedSelect) -> Relation:
-        clauses = {"distinct": block.distinct, "order_by": tuple(block.order_by), "fetch": block.fetch, "offset": block.offset}
+        clauses: dict[str, Any] = {
+            "distinct": block.distinct,
+            "order_by": tuple(block.order_by),
+            "fetch": block.fetch,
+            "offset": block.offset,
+        }
         relation, block = block.with_group_window(self.builder, relation)
         if block.keys is None:
             return self.builder.select(relation, block.items, having=block.having, **clauses)

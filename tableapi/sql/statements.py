@@ -15,8 +15,8 @@ from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.tablespec import ObjectIdentifier, TableSpec
 
 if TYPE_CHECKING:
-    from tableapi.plan.builder import Relation
     from tableapi.plan.nodes import Sink
+    from tableapi.plan.scope import Relation
 
 
 @dataclass(frozen=True)
