@@ -86,7 +86,9 @@ def test_an_empty_file_has_no_rows(name: str) -> None:
     assert sum(file.read(i, None).height for i in range(file.pieces)) == 0
 
 
-@pytest.mark.parametrize(("name", "key", "codec"), [("parquet", "compression", "zstd"), ("arrow", "compression", "lz4"), ("orc", "compress", "zstd")])
+@pytest.mark.parametrize(
+    ("name", "key", "codec"), [("parquet", "compression", "zstd"), ("arrow", "compression", "lz4"), ("orc", "compress", "zstd")]
+)
 def test_codecs(name: str, key: str, codec: str) -> None:
     f = form(name)
     assert read(f, COLUMNS, written(f, COLUMNS, FRAME, **{key: codec}), ["s"]).height == 3
@@ -107,7 +109,7 @@ def test_polars_scans_files_whose_types_are_the_tables(name: str, tmp_path: Path
 
 
 def test_types_that_do_not_fit_are_named() -> None:
-    with pytest.raises(RecordError, match="column 's' of file 'f.parquet' is String, which does not fit INT"):
+    with pytest.raises(RecordError, match=r"column 's' of file 'f\.parquet' is String, which does not fit INT"):
         fit(pl.DataFrame({"s": ["x"]}), schema(s=D.INT()), ["s"], "f.parquet")
 
 

@@ -99,7 +99,9 @@ def test_lines_that_flink_accepts(columns: RowSchema, given: dict[str, str], dat
 def test_lines_that_flink_refuses(columns: RowSchema, given: dict[str, str], line: str, reason: str) -> None:
     first = {"b": "7,x\n", "c": "7,x,8\n"}.get(columns.names[-1], "7,x\n")
     if not isinstance(columns.fields[1].type, type(D.STRING())):
-        first = {"TIMESTAMP(3)": "7,2024-01-01 00:00:00\n", "TIMESTAMP_LTZ(3)": "7,2024-01-01 00:00:00Z\n"}.get(str(columns.fields[1].type), "7,1;a\n")
+        first = {"TIMESTAMP(3)": "7,2024-01-01 00:00:00\n", "TIMESTAMP_LTZ(3)": "7,2024-01-01 00:00:00Z\n"}.get(
+            str(columns.fields[1].type), "7,1;a\n"
+        )
     decoded = decode(columns, first + line + "\n" + first, **given)
     assert decoded.frame["a"].to_list() == [7, 7]
     assert [(b.line, b.offset, b.raw) for b in decoded.bad] == [(1, len(first), line.encode())]
@@ -150,7 +152,9 @@ def test_encoding_quotes_what_flink_quotes() -> None:
 
 
 def test_encoding_of_other_types() -> None:
-    columns = schema(d=D.DATE(), e=D.TIME(), g=D.TIMESTAMP(3), h=D.TIMESTAMP_LTZ(3), i=D.BYTES(), j=D.BOOLEAN(), l=D.ARRAY(D.INT()), n=PAIR)
+    columns = schema(
+        d=D.DATE(), e=D.TIME(), g=D.TIMESTAMP(3), h=D.TIMESTAMP_LTZ(3), i=D.BYTES(), j=D.BOOLEAN(), l=D.ARRAY(D.INT()), n=PAIR
+    )
     lines = '2024-01-02,01:02:03,"2024-01-02 03:04:00","2024-01-02 03:04:05.12Z",aGk=,true,1;2,5;q\n'
     assert encode(columns, decode(columns, lines).frame) == lines
 

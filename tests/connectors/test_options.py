@@ -23,7 +23,16 @@ DECLARED = (
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("5 s", 5), ("500 ms", 0.5), ("1min", 60), ("2 h", 7200), ("1 d", 86400), ("100", 0.1), ("PT1M30S", 90), ("P1DT1H", 90000)],
+    [
+        ("5 s", 5),
+        ("500 ms", 0.5),
+        ("1min", 60),
+        ("2 h", 7200),
+        ("1 d", 86400),
+        ("100", 0.1),
+        ("PT1M30S", 90),
+        ("P1DT1H", 90000),
+    ],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
-import pytest
 
 from tableapi.connectors.base import ReadResult, ScanRequest, Sink, Source
 from tableapi.connectors.registry import find_connector
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
 from tableapi.types import DataType
 
-TableMaker = Callable[..., TableSpec]
 
-
-def make_table(columns: dict[str, DataType], *, partition: tuple[str, ...] = (), metadata: dict[str, str] | None = None, **options: str) -> TableSpec:
+def make_table(
+    columns: dict[str, DataType], *, partition: tuple[str, ...] = (), metadata: dict[str, str] | None = None, **options: str
+) -> TableSpec:
     """A table; option names are written with `__` for `.` and `_` for `-`."""
-    kinds = {name: ColumnKind.METADATA for name in metadata or {}}
+    kinds = dict.fromkeys(metadata or {}, ColumnKind.METADATA)
     specs = tuple(
         TableColumn(n, t, kinds.get(n, ColumnKind.PHYSICAL), metadata_key=(metadata or {}).get(n), is_virtual=n in kinds)
         for n, t in columns.items()
@@ -28,7 +26,9 @@ def make_table(columns: dict[str, DataType], *, partition: tuple[str, ...] = (),
     return TableSpec(ObjectIdentifier("c", "d", "t"), specs, texts, partition_keys=partition)
 
 
-def source_of(table: TableSpec, *, columns: tuple[str, ...] | None = None, is_streaming: bool = True, limit: int | None = None) -> Source:
+def source_of(
+    table: TableSpec, *, columns: tuple[str, ...] | None = None, is_streaming: bool = True, limit: int | None = None
+) -> Source:
     """The table's source, as a worker gets it: pickled."""
     source = find_connector(table.connector).source(table, ScanRequest(columns, limit), is_streaming)
     return pickle.loads(pickle.dumps(source))
@@ -57,7 +57,13 @@ def read_all(source: Source, max_rows: int = 1_000) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame()
 
 
-def write_all(table: TableSpec, *batches: pl.DataFrame, overwrite: bool = False, static: dict[str, Any] | None = None, kinds: pl.Series | None = None) -> None:
+def write_all(
+    table: TableSpec,
+    *batches: pl.DataFrame,
+    overwrite: bool = False,
+    static: dict[str, Any] | None = None,
+    kinds: pl.Series | None = None,
+) -> None:
     """Writes batches as a bounded job with one writer does."""
     sink = sink_of(table)
     sink.begin(overwrite, static or {})
@@ -66,8 +72,3 @@ def write_all(table: TableSpec, *batches: pl.DataFrame, overwrite: bool = False,
         writer.write(batch, kinds)
     writer.close(True)
     sink.end(True)
-
-
-@pytest.fixture
-def table() -> TableMaker:
-    return make_table
