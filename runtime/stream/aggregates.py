@@ -21,7 +21,7 @@ from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import Chains
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
-from tableapi.runtime.stream.accumulators import ALL_ADDED, RunningValue, Signs, running_value
+from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
 from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 from tableapi.types import ArrayType
@@ -226,6 +226,11 @@ class AggregateSet:
             frame = reader.frame(f"distinct_{index}")
             if source.distinct is not None and frame is not None and frame.height:
                 source.distinct.load(loaded.ids_of(frame), untagged(frame))
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether what a call keeps of a group is more than one number or value a slot."""
+        return any(s.distinct for s in self._sources) or any(isinstance(c.value, Bag) for c in self._columns)
 
     @property
     def size_bytes(self) -> int:

@@ -75,17 +75,20 @@ class DropUpdateBefore(Operator):
 
 
 class LatestRows(Operator):
-    """Keeps the latest row of each key. Emits +I, -U/+U (when the row differs) and -D with the stored row.
+    """Keeps the latest row of each key, by arrival or by `time_column`. Emits +I, -U/+U (when it differs) and -D, as stored.
 
     State: an index of keys; the row of each slot, in a RowStore whose ids are the slots. Cost: O(rows of the batch).
     """
 
-    def __init__(self, input: RowSchema, key: tuple[str, ...], generate_update_before: bool) -> None:
+    def __init__(
+        self, input: RowSchema, key: tuple[str, ...], generate_update_before: bool, time_column: str | None = None
+    ) -> None:
         types = input.to_polars()
         self._key, self._generate_update_before = key, generate_update_before
         self._index = KeyIndex({k: types[k] for k in key})
         self._rows = RowStore(types)
         self._names = list(types)
+        self._time = time_column
 
     def process(self, input: int, batch: Batch) -> None:
         if batch.kinds is not None:
@@ -98,7 +101,8 @@ class LatestRows(Operator):
         existed = np.ones(len(touched), dtype=np.bool_)
         existed[local[new_rows]] = False
         last = np.empty(len(touched), dtype=np.int64)
-        last[local] = np.arange(batch.height)
+        order = np.arange(batch.height) if self._time is None else stable_order(batch.frame[self._time])
+        last[local[order]] = order
         exists = batch.adds()[last]
         after = batch.frame[last].select(self._names)
         known = touched[existed]
@@ -107,6 +111,8 @@ class LatestRows(Operator):
             stored = np.where(existed, np.cumsum(existed) - 1, 0)
             before = self._rows.gather(known)[stored]
         changed = differs(before, after)
+        if self._time is not None:
+            changed &= (before[self._time] <= after[self._time]).fill_null(True).to_numpy()
         order, kinds = changes(existed, exists, changed, self._generate_update_before)
         keep = exists & (~existed | changed)
         self._rows.write(touched[keep], after.filter(pl.Series(keep)))
@@ -136,3 +142,9 @@ class LatestRows(Operator):
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"rows": self._rows.gather(self._index.live_slots())}
+
+
+def stable_order(times: pl.Series) -> Ids:
+    """Positions in order of time, NULL first; equal times stay in order of arrival."""
+    values = times.to_physical().cast(pl.Int64).fill_null(-(2**63)).to_numpy()
+    return np.argsort(values, kind="stable")

@@ -1,6 +1,6 @@
 """Rows times the rows of a table function.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports the plan, Python functions and the operator contract.
 """
 
 from __future__ import annotations
@@ -8,9 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from tableapi.errors import UnsupportedError
+from tableapi.plan.nodes import NamedRex
 from tableapi.plan.rex import Rex
-from tableapi.runtime.stream.operator import Operator
+from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
+from tableapi.runtime.stream.calc import compile_columns, compile_filter
+from tableapi.runtime.stream.emit import emit_in_pieces
+from tableapi.runtime.stream.join_rows import take_or_null
+from tableapi.runtime.stream.operator import Operator, OperatorContext
 from tableapi.tablespec import Field, RowSchema
 
 
@@ -25,6 +33,62 @@ class CorrelateSpec:
     is_outer: bool = False
     condition: Rex | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.function, str):
+            raise UnsupportedError(f"table function {self.function} is not supported yet on a stream")
+
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("Correlate is not supported yet", fix="run the query in batch mode")
+        return Correlate(self)
+
+
+class Correlate(Operator):
+    """Emits each row once per row that the Python table function returns for it; without any, not at all, or once with NULLs (outer).
+
+    No state. The function is opened once per worker and called once per input row.
+    """
+
+    def __init__(self, spec: CorrelateSpec) -> None:
+        from tableapi.runtime.udf import FunctionScope
+
+        self._spec = spec
+        self._scope = FunctionScope()
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        columns = [NamedRex(f"__arg_{i}", rex) for i, rex in enumerate(self._spec.args)]
+        self._arguments = compile_columns(columns, context) if columns else None
+        condition = self._spec.condition
+        self._condition = None if condition is None else compile_filter(condition, context)
+
+    def process(self, input: int, batch: Batch) -> None:
+        from tableapi.runtime.udf import call_table_function
+
+        spec = self._spec
+        counts, found = call_table_function(
+            spec.function,
+            [] if self._arguments is None else self._arguments(batch.frame).get_columns(),
+            spec.outputs,
+            arg_types=[arg.type for arg in spec.args],
+            height=batch.height,
+            time_zone=self.context.session.time_zone,
+            scope=self._scope,
+        )
+        rows, results = np.repeat(np.arange(batch.height), counts.to_numpy()), np.arange(found.height)
+        if self._condition is not None and len(rows):
+            joined = batch.frame[rows].with_columns(found.get_columns())
+            met = self._condition(joined).to_numpy()
+            rows, results = rows[met], results[met]
+        if spec.is_outer:
+            alone = np.flatnonzero(np.bincount(rows, minlength=batch.height) == 0)
+            rows, results = np.concatenate([rows, alone]), np.concatenate([results, np.full(len(alone), -1)])
+            order = np.argsort(rows, kind="stable")
+            rows, results = rows[order], results[order]
+        if not len(rows):
+            return
+        frame = batch.frame[rows].with_columns(take_or_null(found, results).get_columns())
+        kinds = None if batch.is_insert_only else pl.Series("kind", batch.kind_values()[rows], dtype=KIND_DTYPE)
+        emit_in_pieces(self.context.emit, Batch(frame, kinds), self.context.max_batch_rows)
+
+    def close(self) -> None:
+        self._scope.close()

@@ -58,6 +58,7 @@ class RankSpec:
         return Rank(self)
 
 
+_UNLIMITED = 2**40
 NOWHERE, SPILLED = 0, 2
 """Places of a row, as in `top_kernels`: not kept, and behind its partition's buffer."""
 
@@ -78,7 +79,7 @@ class Rank(Operator):
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.partition_by})
         self._retracts = not spec.input_is_insert_only
-        self._capacity = 2 * spec.end + 16 if self._retracts else spec.end
+        self._capacity = min(2 * spec.end + 16 if self._retracts else spec.end, _UNLIMITED)
         self._store = RowStore(types)
         self._order = OrderedRows(spec.input, spec.order_by)
         self._top: Ids = np.full((0, min(self._capacity, 8)), -1, dtype=np.int64)
@@ -105,7 +106,8 @@ class Rank(Operator):
             self._add(batch.frame.filter(mask), slots[adds])
             gone = self._remove(batch.frame.filter(~mask), slots[~adds])
             self._refill(touched)
-        self._emit(before, self._ranked(touched))
+        after = self._ranked(touched)
+        self._emit(np.pad(before, ((0, 0), (0, after.shape[1] - before.shape[1])), constant_values=-1), after)
         self._forget(gone, touched)
         self.context.metrics["keys"] = self._index.count
 
@@ -120,13 +122,12 @@ class Rank(Operator):
         self._owner, self._same = grown(self._owner, bound, -1), grown(self._same, bound, -1)
 
     def _ranked(self, touched: Ids) -> Ids:
-        """Ids of the rows of ranks start..end of each partition, -1 where there is none."""
+        """Ids of the rows of ranks start..end of each partition, -1 where there is none (as wide as buffers are now)."""
         low, high = self._spec.start - 1, min(self._spec.end, self._top.shape[1])
-        ranked = np.full((len(touched), self._spec.end - low), -1, dtype=np.int64)
-        if high > low:
-            is_there = np.arange(low, high)[None, :] < self._counts[touched][:, None]
-            ranked[:, : high - low] = np.where(is_there, self._top[touched, low:high], -1)
-        return ranked
+        if high <= low:
+            return np.full((len(touched), 0), -1, dtype=np.int64)
+        is_there = np.arange(low, high)[None, :] < self._counts[touched][:, None]
+        return np.where(is_there, self._top[touched, low:high], -1)
 
     def _add(self, frame: pl.DataFrame, slots: Ids) -> Ids:
         """Puts rows into their partitions; returns the ids of stored rows that were pushed out for good."""

@@ -1,16 +1,25 @@
 """Sorting by event time, sorting bounded input, LIMIT without order.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports plan data and the operator contract.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tableapi.errors import UnsupportedError
+import numpy as np
+import polars as pl
+
 from tableapi.plan.rex import SortKey
-from tableapi.runtime.stream.operator import Operator
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
+from tableapi.runtime.stream.emit import emit_in_pieces
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.time_buffer import TimeBuffer, from_kind_column, with_kind_column
+from tableapi.runtime.stream.window_time import to_ms_or_min
 from tableapi.tablespec import RowSchema
+
+_FOREVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class TemporalSortSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("TemporalSort is not supported yet", fix="run the query in batch mode")
+        return TemporalSort(self)
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class FullSortSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("FullSort is not supported yet", fix="run the query in batch mode")
+        return FullSort(self)
 
 
 @dataclass(frozen=True)
@@ -51,4 +60,120 @@ class LimitSpec:
 
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("Limit is not supported yet", fix="run the query in batch mode")
+        if self.input_is_insert_only:
+            return Limit(self)
+        from tableapi.runtime.stream.rank import Rank, RankSpec
+
+        end = _FOREVER if self.fetch is None else self.offset + self.fetch
+        return Rank(RankSpec(self.input, (), (), self.offset + 1, end, input_is_insert_only=False))
+
+
+def sorted_rows(frame: pl.DataFrame, order_by: Sequence[SortKey]) -> pl.DataFrame:
+    """The rows in order; equal rows stay in order of arrival."""
+    return frame.sort(
+        [key.column for key in order_by],
+        descending=[not key.ascending for key in order_by],
+        nulls_last=[not key.nulls_first for key in order_by],
+        maintain_order=True,
+    )
+
+
+class TemporalSort(Operator):
+    """Emits rows sorted, up to the watermark. State: rows that wait. Late rows are dropped and counted (Flink).
+
+    Cost: O(rows of the batch); on a watermark a sort of the rows that become ready.
+    """
+
+    def __init__(self, spec: TemporalSortSpec) -> None:
+        self._spec, self._time = spec, spec.order_by[0].column
+        self._waiting = TimeBuffer()
+        self._watermark = MIN_WATERMARK
+
+    def process(self, input: int, batch: Batch) -> None:
+        times = to_ms_or_min(batch.frame[self._time])
+        late = times <= self._watermark
+        if late.any():
+            metrics = self.context.metrics
+            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
+            batch, times = batch.filter(pl.Series(~late)), times[~late]
+        if batch.height:
+            self._waiting.add(batch, times)
+
+    def on_watermark(self, watermark_ms: int) -> int:
+        self._watermark = max(self._watermark, watermark_ms)
+        ready = self._waiting.take(watermark_ms)
+        if ready is not None:
+            emit_in_pieces(self.context.emit, Batch(sorted_rows(ready.frame, self._spec.order_by)), self.context.max_batch_rows)
+        return watermark_ms
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        writer.frame("waiting", self._waiting.rows(self._spec.input.to_polars()).frame)
+        writer.value("watermark", self._watermark)
+
+    def restore(self, reader: SnapshotReader) -> None:
+        rows = reader.frame("waiting")
+        if rows is not None and rows.height:
+            self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))
+        self._watermark = reader.value("watermark") or MIN_WATERMARK
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        return {"waiting": self._waiting.rows(self._spec.input.to_polars()).frame}
+
+
+class FullSort(Operator):
+    """Keeps all changes, and emits what they leave, sorted, when the input has ended. Cost at the end: one sort."""
+
+    def __init__(self, spec: FullSortSpec) -> None:
+        self._spec = spec
+        self._changes: list[Batch] = []
+
+    def process(self, input: int, batch: Batch) -> None:
+        self._changes.append(batch)
+
+    def on_watermark(self, watermark_ms: int) -> int:
+        if watermark_ms == MAX_WATERMARK and self._changes:
+            rows = sorted_rows(folded(concat(self._changes)), self._spec.order_by)
+            self._changes = []
+            emit_in_pieces(self.context.emit, Batch(rows), self.context.max_batch_rows)
+        return watermark_ms
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        if self._changes:
+            writer.frame("changes", with_kind_column(concat(self._changes)))
+
+    def restore(self, reader: SnapshotReader) -> None:
+        frame = reader.frame("changes")
+        if frame is not None and frame.height:
+            self._changes = [from_kind_column(frame)]
+
+
+def folded(batch: Batch) -> pl.DataFrame:
+    """The rows that a changelog leaves, in order of their first appearance."""
+    if batch.is_insert_only:
+        return batch.frame
+    signs = pl.Series("__sign", np.where(batch.adds(), 1, -1))
+    counted = batch.frame.with_columns(signs).group_by(batch.frame.columns, maintain_order=True).agg(pl.col("__sign").sum())
+    left = counted.filter(pl.col("__sign") > 0)
+    return left.select(pl.exclude("__sign").repeat_by("__sign").explode()) if left.height else left.drop("__sign")
+
+
+class Limit(Operator):
+    """Passes rows `offset`+1 to `offset`+`fetch` of an insert-only input. State: how many have come."""
+
+    def __init__(self, spec: LimitSpec) -> None:
+        self._spec = spec
+        self._seen = 0
+
+    def process(self, input: int, batch: Batch) -> None:
+        spec = self._spec
+        start = max(0, spec.offset - self._seen)
+        end = batch.height if spec.fetch is None else min(batch.height, spec.offset + spec.fetch - self._seen)
+        self._seen += batch.height
+        if start < end:
+            self.context.emit(Batch(batch.frame[start:end]))
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        writer.value("seen", self._seen)
+
+    def restore(self, reader: SnapshotReader) -> None:
+        self._seen = reader.value("seen") or 0

@@ -20,6 +20,7 @@ from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.window_table import event_times
 from tableapi.runtime.stream.window_time import Millis, Slices, WindowZone, from_ms, to_ms
 from tableapi.tablespec import RowSchema
 from tableapi.types import TimestampType
@@ -148,11 +149,7 @@ class SliceAggregate(WindowedOperator):
     def _with_slices(self, batch: Batch) -> tuple[Batch, Millis]:
         """The rows that are in an open window, and the slice of each."""
         if self.is_event_time:
-            time = batch.frame[self._spec.window.time_column]
-            if time.null_count():
-                batch = batch.filter(time.is_not_null())
-                time = time.drop_nulls()
-            instants = to_ms(time)
+            instants = event_times(batch.frame, self._spec.window.time_column)
         else:
             instants = np.full(batch.height, self.context.clock.now_ms(), dtype=np.int64)
         ends = self._slices.end_of(self.zone.to_local(instants))

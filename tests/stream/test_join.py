@@ -90,18 +90,18 @@ def test_old_rows_are_forgotten():
 def brute_force(kind, left, right, condition):
     met = [
         (i, j)
-        for i, l in enumerate(left)
-        for j, r in enumerate(right)
-        if l[0] is not None and l[0] == r[0] and (condition is None or l[1] < r[1])
+        for i, (a, x) in enumerate(left)
+        for j, (b, y) in enumerate(right)
+        if a is not None and a == b and (condition is None or x < y)
     ]
-    l_has, r_has = {i for i, _ in met}, {j for _, j in met}
+    left_has, right_has = {i for i, _ in met}, {j for _, j in met}
     if kind in ("SEMI", "ANTI"):
-        return Counter(l for i, l in enumerate(left) if (i in l_has) == (kind == "SEMI"))
+        return Counter(row for i, row in enumerate(left) if (i in left_has) == (kind == "SEMI"))
     rows = [left[i] + right[j] for i, j in met]
     if kind in ("LEFT", "FULL"):
-        rows += [l + (None, None) for i, l in enumerate(left) if i not in l_has]
+        rows += [(*row, None, None) for i, row in enumerate(left) if i not in left_has]
     if kind in ("RIGHT", "FULL"):
-        rows += [(None, None) + r for j, r in enumerate(right) if j not in r_has]
+        rows += [(None, None, *row) for j, row in enumerate(right) if j not in right_has]
     return Counter(rows)
 
 

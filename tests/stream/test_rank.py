@@ -10,12 +10,15 @@ from tableapi.plan.nodes import RankKind
 from tableapi.plan.rex import SortKey
 from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
 from tableapi.runtime.stream.rank import RankSpec
-from tableapi.testing import OperatorHarness, assert_changelog
+from tableapi.testing import OperatorHarness, assert_changelog, fold
 
 INPUT = schema("k STRING, v BIGINT, t STRING")
 
 
-def harness(end, start=1, order=(SortKey("v", False, False),), **flags):
+BY_VALUE = (SortKey("v", False, False),)
+
+
+def harness(end, start=1, order=BY_VALUE, **flags):
     return OperatorHarness(RankSpec(INPUT, flags.pop("partition_by", ("k",)), order, start, end, **flags), INPUT)
 
 
@@ -97,9 +100,7 @@ def test_equals_a_sort_of_all_rows(has_rank, start, end, retracts):
     """Random batches with random cuts, restarts from snapshots, inserts and deletes (enough to empty the sorted buffers)."""
     rng = np.random.default_rng(start * 10 + end)
     keys = (SortKey("v", False, False), SortKey("t", True, True))
-    spec = RankSpec(
-        INPUT, ("k",), keys, start, end, rank_name="r" if has_rank else None, input_is_insert_only=not retracts
-    )
+    spec = RankSpec(INPUT, ("k",), keys, start, end, rank_name="r" if has_rank else None, input_is_insert_only=not retracts)
     h = OperatorHarness(spec, INPUT)
     emitted, live, serial = [], [], 0
     for step in range(60):
@@ -117,9 +118,7 @@ def test_equals_a_sort_of_all_rows(has_rank, start, end, retracts):
                 kinds.append(0)
         frame = pl.DataFrame(rows, schema=INPUT.to_polars(), orient="row")
         h.feed(Batch(frame, pl.Series(kinds, dtype=KIND_DTYPE) if any(kinds) else None))
-        expected = brute_force(live, keys, [True if k.ascending else False for k in keys], [True, False], start, end, has_rank)
-        from tableapi.testing import fold
-
+        expected = brute_force(live, keys, [k.ascending for k in keys], [True, False], start, end, has_rank)
         assert fold(emitted + h.emitted) == expected
         if step % 13 == 12:
             emitted += h.emitted

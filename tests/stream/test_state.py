@@ -53,7 +53,7 @@ def test_key_index_equals_a_dict(kind, hasher):
         index.free(np.array([expected.pop(k) for k in gone], dtype=np.int64))
         assert index.count == len(expected)
         assert sorted(index.live_slots().tolist()) == sorted(expected.values())
-        now = [-1 if _norm(r) not in expected else expected[_norm(r)] for r in rows]
+        now = [expected.get(_norm(r), -1) for r in rows]
         assert index.find(frame).tolist() == now
 
 
