@@ -1,0 +1,62 @@
+"""Fixture pairs of the optimiser: a query, and the plan that it becomes. `UPDATE_PLANS=1 pytest tests/plan` rewrites the expectations."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tableapi import EnvironmentSettings, TableEnvironment
+from tableapi.plan import nodes as n
+
+FOLDER = Path(__file__).parent / "rules"
+UPDATE = bool(os.environ.get("UPDATE_PLANS"))
+
+TABLES = """
+CREATE TABLE orders (id INT, customer STRING, price INT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '5' SECOND)
+  WITH ('connector' = 'datagen', 'number-of-rows' = '10');
+CREATE TABLE payments (order_id INT, amount INT, paid TIMESTAMP(3), WATERMARK FOR paid AS paid)
+  WITH ('connector' = 'datagen', 'number-of-rows' = '10');
+CREATE TABLE customers (name STRING, city STRING, since TIMESTAMP(3), WATERMARK FOR since AS since, PRIMARY KEY (name) NOT ENFORCED)
+  WITH ('connector' = 'datagen', 'number-of-rows' = '10')
+"""
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A named query and the text of its optimised plan."""
+
+    name: str
+    sql: str
+    expected: str
+
+
+def read(path: Path) -> list[Fixture]:
+    """The fixtures of a file: `# name`, the query, `----`, the plan, blank line."""
+    fixtures = []
+    for block in path.read_text().split("\n# ")[0:]:
+        block = block.removeprefix("# ").strip()
+        if block:
+            name, rest = block.split("\n", 1)
+            sql, _, expected = rest.partition("\n----\n")
+            fixtures.append(Fixture(name, sql.strip(), expected.strip()))
+    return fixtures
+
+
+def write(path: Path, fixtures: list[Fixture]) -> None:
+    path.write_text("\n\n".join(f"# {f.name}\n{f.sql}\n----\n{f.expected}" for f in fixtures) + "\n")
+
+
+def environment(is_streaming: bool) -> TableEnvironment:
+    """A session with the tables that the fixtures use."""
+    settings = EnvironmentSettings.in_streaming_mode() if is_streaming else EnvironmentSettings.in_batch_mode()
+    env = TableEnvironment.create(settings)
+    for statement in TABLES.split(";"):
+        env.execute_sql(statement.replace(" at ", " `at` ").replace("FOR at", "FOR `at`").replace("AS at", "AS `at`"))
+    return env
+
+
+def logical(env: TableEnvironment, sql: str) -> n.Node:
+    """The plan as the builder makes it."""
+    table = env.sql_query(sql)
+    return env._builder().collect(table._relation)
