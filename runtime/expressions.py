@@ -171,7 +171,7 @@ def literal(value: Any, data_type: DataType) -> pl.Expr:
     if value is None:
         return pl.lit(None, dtype=dtype)
     if isinstance(data_type, ArrayType | MapType | MultisetType | RowType):
-        return pl.lit(pl.Series([_nested(value, data_type)], dtype=dtype)).first()
+        return pl.lit(_nested(value, data_type), dtype=dtype)
     if isinstance(data_type, LocalZonedTimestampType):
         return pl.lit(value, dtype=pl.Datetime("us", "UTC")).cast(dtype)
     return pl.lit(value, dtype=dtype)

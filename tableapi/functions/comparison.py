@@ -86,7 +86,7 @@ def _is_in(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     is_plain = not isinstance(data_type, RowType | FractionalType)
     if is_plain and all(isinstance(c, Literal) for c in candidates):
         values = [c.value for c in candidates if isinstance(c, Literal) and c.value is not None]
-        found = args[0].is_in(pl.lit(pl.Series([values], dtype=pl.List(data_type.to_polars()))).first())
+        found = args[0].is_in(pl.lit(values, dtype=pl.List(data_type.to_polars())))
         return found if len(values) == len(candidates) else found | pl.lit(None, dtype=pl.Boolean)
     return reduce(operator.or_, (equal(args[0], value, data_type) for value in args[1:]))
 
