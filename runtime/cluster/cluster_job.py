@@ -22,6 +22,7 @@ from tableapi.runtime.cluster.protocol import (
     Credit,
     Done,
     Failed,
+    Printed,
     Ready,
     Report,
     Start,
@@ -83,14 +84,15 @@ class ClusterJob:
 
         parallelism = self._graph.config.parallelism
         self._record.start()
-        parts = [cloudpickle.dumps((self._graph, splits)) for splits in assign_splits(self._graph, parallelism)]
+        graph = cloudpickle.dumps(self._graph)
+        splits = [cloudpickle.dumps(part) for part in assign_splits(self._graph, parallelism)]
         measure(self._graph, self._record, lambda: list(self._metrics.values()))
         self._workers = self._pool.lease(parallelism)
         for subtask, worker in enumerate(self._workers):
             self._reactor.add_link(worker.link, lambda w=worker, s=subtask: self._ready(w, s))  # type: ignore[misc]
         success = False
         try:
-            self._submit(parts)
+            self._submit(graph, splits)
             self._wait_for(Ready)
             sinks.begin()
             self._tell(Start(self._job))
@@ -106,10 +108,10 @@ class ClusterJob:
         finally:
             sinks.end(success)
 
-    def _submit(self, parts: list[bytes]) -> None:
+    def _submit(self, graph: bytes, splits: list[bytes]) -> None:
         ids = tuple(w.id for w in self._workers)
-        for subtask, (worker, part) in enumerate(zip(self._workers, parts, strict=True)):
-            worker.link.send(Submit(self._job, part, subtask, ids, os.getcwd(), tuple(sys.path)))
+        for subtask, (worker, part) in enumerate(zip(self._workers, splits, strict=True)):
+            worker.link.send(Submit(self._job, graph, part, subtask, ids, os.getcwd(), tuple(sys.path)))
 
     def _tell(self, order: Any) -> None:
         for subtask, worker in enumerate(self._workers):
@@ -156,7 +158,9 @@ class ClusterJob:
             self._died(subtask)
             return
         for message in received:
-            if getattr(message, "job", None) == self._job:
+            if isinstance(message, Printed):
+                print(message.text, end="", file=sys.stderr if message.is_error else sys.stdout, flush=True)
+            elif getattr(message, "job", None) == self._job:
                 self._take(message, worker, subtask)
 
     def _take(self, message: Any, worker: WorkerProcess, subtask: int) -> None:

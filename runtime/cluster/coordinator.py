@@ -73,6 +73,11 @@ class LocalExecutor:
             with self._lock:
                 del self._jobs[number]
 
+    def warm_up(self, parallelism: int) -> None:
+        """Starts workers for jobs of this parallelism, so that the first one need not wait for them. Returns at once."""
+        if parallelism > 1 and not self._is_closed:
+            self._pool.give_back(self._pool.lease(parallelism))
+
     def worker_process_ids(self) -> list[int]:
         """The process ids of the session's workers."""
         return self._pool.process_ids()

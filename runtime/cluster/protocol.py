@@ -41,6 +41,14 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """What user functions and sinks of a worker have written to its standard output or error."""
+
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """Comes with the descriptor of a socket to another worker."""
 
@@ -53,7 +61,8 @@ class Submit:
 
     Args:
         job: Number of the job, unique in the session.
-        graph: The job graph and the splits of this subtask by vertex, cloudpickled.
+        graph: The job graph, cloudpickled.
+        splits: What this subtask reads, by vertex; cloudpickled.
         subtask: Which part this worker runs.
         workers: The ids of all workers of the job, in the order of subtasks.
         directory, sys_path: Working directory of the program, and where it finds modules.
@@ -61,6 +70,7 @@ class Submit:
 
     job: int
     graph: bytes
+    splits: bytes
     subtask: int
     workers: tuple[int, ...]
     directory: str

@@ -23,6 +23,7 @@ from typing import Any
 from tableapi.errors import StreamClosedError
 from tableapi.runtime.cluster.channels import RemoteSender, Sender
 from tableapi.runtime.cluster.handle import VertexMetrics
+from tableapi.runtime.cluster.prints import PrintStream
 from tableapi.runtime.cluster.protocol import (
     ChannelMessage,
     Close,
@@ -75,6 +76,12 @@ class Worker:
             else:
                 self._reactor.poll(None)
 
+    def _say(self, message: Any) -> None:
+        """Tells the coordinator, after everything that has been printed before."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._control.send(message)
+
     def _step(self) -> None:
         assert self._task is not None
         try:
@@ -85,7 +92,7 @@ class Worker:
             return
         if self._task.is_done:
             self._is_running = False
-            self._control.send(Done(self._job, self._task.metrics()))
+            self._say(Done(self._job, self._task.metrics()))
         elif time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = time.monotonic()
             self._report(self._task.metrics())
@@ -93,11 +100,11 @@ class Worker:
     def _report(self, metrics: list[VertexMetrics]) -> None:
         if metrics != self._reported:
             self._reported = [replace(m, counters=dict(m.counters)) for m in metrics]
-            self._control.send(Report(self._job, metrics))
+            self._say(Report(self._job, metrics))
 
     def _fail(self, error: BaseException) -> None:
         self._is_running = False
-        self._control.send(Failed(self._job, pack_failure(error)))
+        self._say(Failed(self._job, pack_failure(error)))
 
     def _obey(self, order: Any) -> None:
         match order:
@@ -118,7 +125,7 @@ class Worker:
             with suppress(FileNotFoundError):
                 os.chdir(order.directory)
             sys.path.extend(p for p in order.sys_path if p not in sys.path)
-            graph, splits = pickle.loads(order.graph)
+            graph, splits = pickle.loads(order.graph), pickle.loads(order.splits)
             links = {s: self._peers[w] for w, s in self._subtasks.items() if s != order.subtask}
 
             def result_sender(vertex_id: int) -> Sender:
@@ -157,7 +164,7 @@ class Worker:
         if not success:
             for link in (self._control, *self._peers.values()):
                 link.drop_batches(job)
-        self._control.send(Closed(job, failure))
+        self._say(Closed(job, failure))
 
     def _add_peer(self, worker_id: int, link: Link) -> None:
         self._peers[worker_id] = link
@@ -233,7 +240,9 @@ def main() -> None:
     _end_with(parent)
     os.set_inheritable(fd, False)
     threading.Thread(target=_watch, args=(fd,), name="watchdog", daemon=True).start()
-    worker = Worker(Link(socket.socket(fileno=fd)))
+    link = Link(socket.socket(fileno=fd))
+    sys.stdout, sys.stderr = PrintStream(link, is_error=False), PrintStream(link, is_error=True)
+    worker = Worker(link)
     _warm_up()
     worker.run()
 

@@ -306,4 +306,42 @@ def test_small_job_in_process_is_quick(executor: LocalExecutor):
         rows_of(executor.submit(builder.collect(builder.source(ListSource(((frame(10),),))))))
         return time.monotonic() - started_s
 
-    assert min(run() for _ in range(5)) < 0.03
+    assert min(run() for _ in range(20)) < 0.03
+
+
+@PARALLELISMS
+def test_what_workers_print_appears_in_the_program(executor: LocalExecutor, parallelism, capsys):
+    def say(op, input, batch):
+        import sys
+
+        print("seen", batch.height)
+        print("oops", file=sys.stderr)
+
+    builder = GraphBuilder(JobConfig(parallelism=parallelism))
+    source = builder.source(ListSource(((frame(5),),)))
+    executor.submit(builder.collect(builder.add(Apply(say), Edge(source)))).wait(20)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("seen 5\n", "oops\n")
+
+
+def test_much_printing_is_not_lost(executor: LocalExecutor, capsys):
+    def say(op, input, batch):
+        for n in range(2000):
+            print(n, "x" * 500)
+
+    builder = GraphBuilder(JobConfig(parallelism=2))
+    source = builder.source(ListSource(((frame(5),),)))
+    executor.submit(builder.collect(builder.add(Apply(say), Edge(source)))).wait(20)
+    assert [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()] == list(range(2000))
+
+
+def test_warm_up_starts_the_workers():
+    executor = LocalExecutor()
+    executor.warm_up(2)
+    before = executor.worker_process_ids()
+    assert len(before) == 2
+    builder = GraphBuilder(JobConfig(parallelism=2))
+    assert rows_of(executor.submit(builder.collect(builder.source(four_splits()), hash_on("k")))).height == 4000
+    assert executor.worker_process_ids() == before
+    executor.close()
+    assert not any(map(is_running, before))
