@@ -22,3 +22,17 @@ def fail_where(
         return series
 
     return value.map_batches(check, return_dtype=dtype, is_elementwise=True)
+
+
+def fail_unread(text: pl.Expr, result: pl.Expr, dtype: pl.DataType, message: str, fix: str | None = None) -> pl.Expr:
+    """`result` (of type `dtype`) of reading `text`; raises ExecutionError when a text gave NULL."""
+
+    def check(columns: pl.Series) -> pl.Series:
+        made = columns.struct.field("result")
+        bad = columns.struct.field("text").is_not_null() & made.is_null()
+        if bad.any():
+            raise ExecutionError(message.format(value=columns.struct.field("text").filter(bad)[0]), fix=fix)
+        return made
+
+    pair = pl.struct(text.alias("text"), result.alias("result"))
+    return pair.map_batches(check, return_dtype=dtype, is_elementwise=True)

@@ -250,6 +250,19 @@ def parse_with_pattern(text: pl.Expr, pattern: str, *, is_lenient: bool) -> pl.E
     return pl.when(text.str.contains(regex)).then(made)
 
 
+_PLAIN = r"^\s*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,9}))?)?\s*$"
+
+
+def parse_or_plain(text: pl.Expr, pattern: str) -> pl.Expr:
+    """A wall-clock timestamp from text in a pattern, or else in the form `yyyy-M-d[ H:m:s[.fraction]]` (Flink falls back to it)."""
+    values = {key: text.str.extract(_PLAIN, i).cast(pl.Int64, strict=False) for i, key in enumerate("yMdHms", start=1)}
+    values |= {key: values[key].fill_null(0) for key in "Hms"}
+    values["S"] = _fraction_micros(text.str.extract(_PLAIN, 7).fill_null("0"), 9, False)
+    is_plain = text.str.contains(_PLAIN) & values["M"].is_between(1, 12) & values["d"].is_between(1, 31)
+    plain = pl.when(is_plain).then(_assembled(values, True))
+    return pl.coalesce(parse_with_pattern(text, pattern, is_lenient=False), plain)
+
+
 _SAME = {"u": "y", "Y": "y", "L": "M"}
 
 

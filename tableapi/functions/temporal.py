@@ -13,9 +13,11 @@ import polars as pl
 
 from tableapi.errors import TypeMismatchError, UnsupportedError
 from tableapi.functions import intervals
+from tableapi.functions.checks import fail_unread
 from tableapi.functions.datetime_patterns import (
     DEFAULT_PATTERN,
     format_timestamp,
+    parse_or_plain,
     parse_with_pattern,
     varying_pattern,
     zoned_format,
@@ -195,7 +197,7 @@ def _to_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     dtype = call.type.to_polars()
     if len(args) == 1:
         return parse_timestamp(args[0]).cast(dtype)
-    return _by_pattern(args, call, 1, lambda x, p: parse_with_pattern(x, p, is_lenient=False).cast(dtype), dtype)
+    return _by_pattern(args, call, 1, lambda x, p: parse_or_plain(x, p).cast(dtype), dtype)
 
 
 _NUMERIC_TIME = Param("a number", lambda t: isinstance(t, NumericType), lambda t: t)
@@ -219,9 +221,12 @@ def _to_timestamp_ltz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     source = call.args[0].type
     if not isinstance(source, CharacterType):
         return _ltz_from_number(args, call)
-    if len(args) < 3:
-        parsed = parse_timestamp(args[0]) if len(args) == 1 else _parsed(args, call)
-        return to_instant(parsed, "UTC").cast(dtype)
+    if len(args) == 1:
+        text = call.guarded(args[0])
+        read = to_instant(parse_timestamp(text), "UTC").cast(dtype)
+        return fail_unread(text, read, dtype, "TO_TIMESTAMP_LTZ: '{value}' is no timestamp", fix="give a pattern, to get NULL")
+    if len(args) == 2:
+        return to_instant(_parsed(args, call), "UTC").cast(dtype)
     zone = call.constant(2)
     if zone is None:
         if not call.is_constant(2):
@@ -233,7 +238,7 @@ def _to_timestamp_ltz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _parsed(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return _by_pattern(args, call, 1, lambda x, p: parse_with_pattern(x, p, is_lenient=False), pl.Datetime("us"))
+    return _by_pattern(args, call, 1, parse_or_plain, pl.Datetime("us"))
 
 
 def _ltz_from_number(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -468,6 +473,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         _to_timestamp_ltz,
         "An instant from a number of milliseconds (or of units of 10^-precision s), or from text read in UTC or a given zone.",
         api_name="to_timestamp_ltz",
+        can_fail=True,
         category="temporal",
     ),
     ScalarFunction(
