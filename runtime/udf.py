@@ -1,7 +1,8 @@
 """Evaluates Python functions on columns: scalar and table functions, and the splitting of expressions around them.
 
 Shared by batch and stream. Aggregates are in `udf_aggregate.py`, value conversion in `udf_values.py`. May import plan,
-types and the runtime's expression lowering. Functions run in the calling process; calls of one function never overlap.
+types and the runtime's expression lowering. Functions run in the calling process; the calls of one
+task never overlap, except those of `polars` functions.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import inspect
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import polars as pl
@@ -174,15 +176,14 @@ def evaluate_scalar(
         return pl.Series("", [], dtype=result_type.to_polars())
     types = list(arg_types) if arg_types is not None else [None] * len(args)
     kind = getattr(wrapper, "func_type", "general") or "general"
-    with scope.lock:
-        if kind == "general":
-            return _rowwise(wrapper, scope.callable(wrapper), args, types, result_type, rows, time_zone, where)
-        return _columnar(wrapper, kind, scope.callable(wrapper), args, types, result_type, rows, time_zone, where)
+    if kind == "general":
+        return _rowwise(wrapper, scope, args, types, result_type, rows, time_zone, where)
+    return _columnar(wrapper, kind, scope, args, types, result_type, rows, time_zone, where)
 
 
 def _rowwise(
     wrapper: Any,
-    function: Callable[..., Any],
+    scope: FunctionScope,
     args: Sequence[pl.Series],
     types: Sequence[DataType | None],
     result_type: DataType,
@@ -190,16 +191,18 @@ def _rowwise(
     time_zone: str,
     where: Location | None,
 ) -> pl.Series:
+    function = scope.callable(wrapper)
     columns = [to_python(column, data_type, time_zone) for column, data_type in zip(args, types, strict=True)]
     argument_rows = zip(*columns, strict=True) if columns else iter([()] * rows)
     results: list[Any] = []
     try:
-        if inspect.iscoroutinefunction(function):
-            results = _run_async(function, list(argument_rows))
-        else:
-            # The loop that the user asked for: a `general` function takes one row.
-            for row in argument_rows:
-                results.append(function(*row))
+        with scope.lock:
+            if inspect.iscoroutinefunction(function):
+                results = _run_async(function, list(argument_rows))
+            else:
+                # The loop that the user asked for: a `general` function takes one row.
+                for row in argument_rows:
+                    results.append(function(*row))
     except Exception as error:
         failing = tuple(c[len(results)] for c in columns) if len(results) < rows else None
         raise failure(wrapper, error, failing, where) from error
@@ -249,7 +252,7 @@ def _run_async(function: Callable[..., Any], rows: list[tuple[Any, ...]], concur
 def _columnar(
     wrapper: Any,
     kind: str,
-    function: Callable[..., Any],
+    scope: FunctionScope,
     args: Sequence[pl.Series],
     types: Sequence[DataType | None],
     result_type: DataType,
@@ -257,9 +260,13 @@ def _columnar(
     time_zone: str,
     where: Location | None,
 ) -> pl.Series:
-    dtype = result_type.to_polars()
+    dtype, function = result_type.to_polars(), scope.callable(wrapper)
+    columns = [_column_argument(a, t, kind, time_zone) for a, t in zip(args, types, strict=True)]
+    # Polars must not be called under a lock: its threads may wait for each other.
+    gate = nullcontext() if kind == "polars" else scope.lock
     try:
-        result = function(*(_column_argument(a, t, kind, time_zone) for a, t in zip(args, types, strict=True)))
+        with gate:
+            result = function(*columns)
         series = column_result(result, dtype, time_zone)
         if len(series) != rows:
             raise ValueError(f"returned {len(series)} values for {rows} rows")
@@ -341,15 +348,15 @@ def call_table_function(
     argument_rows = zip(*columns, strict=True) if columns else iter([()] * rows)
     counts: list[int] = []
     found: list[list[Any]] = []
-    with scope.lock:
-        function = scope.callable(wrapper)
-        try:
+    function = scope.callable(wrapper)
+    try:
+        with scope.lock:
             for row in argument_rows:
                 returned = _table_rows(function(*row), len(outputs))
                 found.extend(returned)
                 counts.append(len(returned))
-        except Exception as error:
-            raise failure(wrapper, error, tuple(c[len(counts)] for c in columns), where) from error
+    except Exception as error:
+        raise failure(wrapper, error, tuple(c[len(counts)] for c in columns), where) from error
     by_column = list(zip(*found, strict=True)) if found else [()] * len(outputs)
     try:
         series = [from_python(values, f.type, f.name) for values, f in zip(by_column, outputs, strict=True)]

@@ -6,6 +6,7 @@ Shared by batch and stream. May import plan, types and the sibling udf files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +17,6 @@ from tableapi.plan.rex import AggCall
 from tableapi.runtime.udf import _SHARED, FunctionScope, failure, to_pandas
 from tableapi.runtime.udf_values import from_python, to_python
 from tableapi.types import DataType
-
 
 T = TypeVar("T")
 
@@ -94,43 +94,50 @@ class AggregateRunner:
 
     def column(self, values: Sequence[Any], name: str = "") -> pl.Series:
         """The Polars column of results."""
-        return self._guard(lambda: from_python(values, self.result_type, name))
+        try:
+            return from_python(values, self.result_type, name)
+        except Exception as error:
+            raise failure(self.wrapper, error, None, None) from error
 
     def whole_group(self, args: Sequence[pl.Series]) -> Any:
         """The result for a group given as columns."""
-        with self.scope.lock:
-            if not self.is_columnar:
-                return self.value(self.accumulate(self.create(), self.rows(args)))
-            return self._guard(lambda: self._columnar(args))
-
-    def _columnar(self, args: Sequence[pl.Series]) -> Any:
+        if not self.is_columnar:
+            return self.value(self.accumulate(self.create(), self.rows(args)))
         kind = self.wrapper.func_type
         if kind == "pandas":
             columns = [to_pandas(a, t, self.time_zone) for a, t in zip(args, self.arg_types, strict=True)]
         else:
             columns = [a.to_arrow() if kind == "arrow" else a for a in args]
         function = self.scope.function(self.wrapper)
-        if not hasattr(function, "accumulate"):
-            return _scalar(function(*columns))
-        accumulator = function.create_accumulator()
-        function.accumulate(accumulator, *columns)
-        return _scalar(function.get_value(accumulator))
+        return self._guard(lambda: _of_columns(function, columns))
 
     def _each(self, method: str, accumulator: Any, rows: Iterable[tuple[Any, ...]]) -> Any:
         step = getattr(self.scope.function(self.wrapper), method)
         row: tuple[Any, ...] | None = None
         try:
-            for row in rows:
-                step(accumulator, *row)
+            with self.scope.lock:
+                for row in rows:
+                    step(accumulator, *row)
         except Exception as error:
             raise failure(self.wrapper, error, row, None) from error
         return accumulator
 
     def _guard(self, call: Callable[[], T]) -> T:
+        # Polars must not be called under a lock: its threads may wait for each other.
+        is_polars = getattr(self.wrapper, "func_type", None) == "polars"
         try:
-            return call()
+            with nullcontext() if is_polars else self.scope.lock:
+                return call()
         except Exception as error:
             raise failure(self.wrapper, error, None, None) from error
+
+
+def _of_columns(function: Any, columns: Sequence[Any]) -> Any:
+    if not hasattr(function, "accumulate"):
+        return _scalar(function(*columns))
+    accumulator = function.create_accumulator()
+    function.accumulate(accumulator, *columns)
+    return _scalar(function.get_value(accumulator))
 
 
 def _overrides(function: Any, method: str) -> bool:

@@ -148,11 +148,10 @@ class FrameEvaluator:
         runner = AggregateRunner(call.udaf, types, call.type, self.session.time_zone, self.functions)
         args = [argument(arg, rows) for arg in call.args]
         bounds = list(zip(frames.low.tolist(), frames.high.tolist(), strict=True))
-        with self.functions.lock:
-            if runner.is_columnar:
-                values = [runner.whole_group([a[low:high] for a in args]) for low, high in bounds]
-            else:
-                values = list(_growing(runner, runner.rows(args), bounds))
+        if runner.is_columnar:
+            values = [runner.whole_group([a[low:high] for a in args]) for low, high in bounds]
+        else:
+            values = list(_growing(runner, runner.rows(args), bounds))
         return runner.column(values).gather(which)
 
 

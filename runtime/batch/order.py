@@ -9,6 +9,7 @@ import polars as pl
 from tableapi.plan.nodes import Limit, Rank, RankKind, Sort
 from tableapi.plan.rex import SortKey
 from tableapi.runtime.batch.context import Lowering
+from tableapi.tablespec import TimeKind
 
 
 def sorted_by(frame: pl.LazyFrame, keys: Sequence[SortKey]) -> pl.LazyFrame:
@@ -35,7 +36,11 @@ def lower_limit(node: Limit, lowering: Lowering) -> pl.LazyFrame:
 
 def lower_rank(node: Rank, lowering: Lowering) -> pl.LazyFrame:
     """The rows of each partition with a rank from `start` to `end`."""
-    frame = sorted_by(lowering.lower(node.input), node.order_by)
+    frame = lowering.lower(node.input)
+    if [node.input.schema[k.column].time for k in node.order_by[:1]] == [TimeKind.PROCTIME] and not node.order_by[0].ascending:
+        # All rows are processed at one time: the later of two is the one that came later.
+        frame = frame.reverse()
+    frame = sorted_by(frame, node.order_by)
     if node.kind is RankKind.ROW_NUMBER and not node.partition_by:
         frame = frame.slice(node.start - 1, node.end - node.start + 1)
         numbers = pl.int_range(node.start, pl.len() + node.start, dtype=pl.Int64())
