@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from tableapi.errors import ExecutionError, StreamClosedError
+from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.handle import JobRecord, JobStatus, VertexMetrics
 from tableapi.runtime.cluster.lifecycle import SinkSession, assign_splits, measure
 from tableapi.runtime.cluster.pool import WorkerPool, WorkerProcess
@@ -57,6 +58,7 @@ class ClusterJob:
         self._reactor = Reactor()
         self._workers: list[WorkerProcess] = []
         self._metrics: dict[int, list[VertexMetrics]] = {}
+        self._notes: dict[int, WorkerNote] = {}
         self._reached: dict[type, set[int]] = {Ready: set(), Done: set(), Closed: set()}
         self._error: BaseException | None = None
         self._trace = ""
@@ -86,7 +88,7 @@ class ClusterJob:
         self._record.start()
         graph = cloudpickle.dumps(self._graph)
         splits = [cloudpickle.dumps(part) for part in assign_splits(self._graph, parallelism)]
-        measure(self._graph, self._record, lambda: list(self._metrics.values()))
+        measure(self._graph, self._record, lambda: list(self._metrics.values()), lambda: list(self._notes.values()))
         self._workers = self._pool.lease(parallelism)
         for subtask, worker in enumerate(self._workers):
             self._reactor.add_link(worker.link, lambda w=worker, s=subtask: self._ready(w, s))  # type: ignore[misc]
@@ -168,8 +170,8 @@ class ClusterJob:
             case Delivery():
                 self._record.put(message.batch)
                 self._owed.append((worker, Credit(self._job, message.channel, message.cost)))
-            case Report(metrics=metrics):
-                self._metrics[subtask] = metrics
+            case Report(metrics=metrics, note=note):
+                self._metrics[subtask], self._notes[subtask] = metrics, note
             case Ready():
                 self._reached[Ready].add(subtask)
             case Done(metrics=metrics):

@@ -51,7 +51,7 @@ class LocalExecutor:
         with self._lock:
             number = next(self._numbers)
             record = JobRecord(uuid.uuid4().hex, graph.config.name, graph.config.channel_bytes)
-            measure(graph, record, list)
+            measure(graph, record, list, list)
             thread = threading.Thread(
                 target=self._run, args=(graph, number, record), name=f"tableapi-{graph.config.name}", daemon=True
             )

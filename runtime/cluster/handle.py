@@ -97,6 +97,7 @@ class JobRecord:
         self.error_trace = ""
         self.cancel_requested = False
         self.wake: Callable[[], None] = lambda: None
+        self.explain: Callable[[], str] = str
         self._metrics: Callable[[], list[VertexMetrics]] = list
         self._sources: frozenset[str] = frozenset()
         self._outputs: frozenset[str] = frozenset()
@@ -282,6 +283,12 @@ class JobHandle:
     def metrics(self) -> JobMetrics:
         """What the job has done so far."""
         return self._record.metrics()
+
+    def why_no_output(self) -> str:
+        """Says in words what the job waits for: which split holds event time back, since when, and what would release it."""
+        if self.status().is_terminal:
+            return f"the job has ended: {self.status().value}"
+        return self._record.explain()
 
     def __repr__(self) -> str:
         return f"JobHandle({self.job_id}, {self.name!r}, {self.status().value})"

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tableapi.connectors.base import Sink, Split
+from tableapi.runtime.cluster.clock import clock_for
+from tableapi.runtime.cluster.diagnosis import WorkerNote, explain
 from tableapi.runtime.cluster.handle import JobRecord, VertexMetrics
 from tableapi.runtime.planner.graph import CollectSpec, JobGraph, SinkSpec, SourceSpec
 
@@ -48,12 +50,16 @@ class SinkSession:
                 stack.callback(sink.end, success)
 
 
-def measure(graph: JobGraph, record: JobRecord, parts: Callable[[], list[list[VertexMetrics]]]) -> None:
-    """Lets the job's record read its metrics from `parts`, which gives one list per worker."""
+def measure(
+    graph: JobGraph, record: JobRecord, parts: Callable[[], list[list[VertexMetrics]]], notes: Callable[[], list[WorkerNote]]
+) -> None:
+    """Lets the job's record read its metrics from `parts` and its state from `notes`, which give one entry per worker."""
     sources = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SourceSpec))
     outputs = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SinkSpec | CollectSpec))
     names = {v.uid: v.name for v in graph.vertices}
+    clock = clock_for(graph.config.manual_clock_ms)
     record.measure(lambda: merged(parts(), names), sources, outputs)
+    record.explain = lambda: explain(graph, merged(parts(), names), notes(), clock.now_ms())
 
 
 def merged(parts: Iterable[Sequence[VertexMetrics]], names: Mapping[str, str]) -> list[VertexMetrics]:

@@ -33,7 +33,7 @@ def _run(graph: JobGraph, job: int, record: JobRecord) -> bool:
         record.start()
         (splits,) = assign_splits(graph, 1)
         task = Task(graph, job, 0, splits, {}, reactor, lambda vertex_id: ResultSender(record))
-        measure(graph, record, lambda: [task.metrics()])
+        measure(graph, record, lambda: [task.metrics()], lambda: [task.note()])
         stack.callback(lambda: sinks.end(success))
         sinks.begin()
         stack.callback(lambda: task.close(success))

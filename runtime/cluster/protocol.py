@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tableapi.errors import ExecutionError
+from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.exchange.messages import Message
 
@@ -93,10 +94,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a worker has come."""
+    """How far a worker has come, and where it stands."""
 
     job: int
     metrics: list[VertexMetrics]
+    note: WorkerNote
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tableapi.connectors.base import ReadResult, Split, SplitReader
+from tableapi.runtime.cluster.diagnosis import SourceNote, SplitNote
 from tableapi.runtime.cluster.vertex import Emitter, Stopwatch
 from tableapi.runtime.exchange.messages import EndOfInput, IdleStatus, Watermark
 from tableapi.runtime.exchange.reactor import Reactor
@@ -120,6 +121,13 @@ class SourceRun(Emitter):
         if self._pending:
             times.append(self._pending_since_s + self._config.linger_ms / 1000)
         return min(times, default=0.0)
+
+    def note(self) -> SourceNote:
+        """Where the splits stand."""
+        splits = tuple(
+            SplitNote(s.split.id, s.watermark_ms, s.dry_since_ms, s.is_idle) for s in self.splits if not s.has_finished
+        )
+        return SourceNote(self.vertex.id, splits, not self.has_ended and not self.has_credit)
 
     def close(self) -> None:
         """Closes the readers."""

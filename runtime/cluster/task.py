@@ -17,6 +17,7 @@ import polars as pl
 from tableapi.connectors.base import Split
 from tableapi.runtime.cluster.channels import Channel, LocalSender, RemoteSender, Sender, remote_channel
 from tableapi.runtime.cluster.clock import clock_for
+from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.endpoints import CollectOperator, ResultOutput, SinkOperator
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
@@ -128,11 +129,13 @@ class Task:
         if edge.is_chained:
             if source is not None and target is not None:
                 source.outputs.append(ChainedOutput(target))
+                target.channel_sources.append(edge.source)
             return
         local = None
         is_within = edge.kind.value == "forward"
         if target is not None:
             for sender in (self.subtask,) if is_within else edge.senders:
+                target.channel_sources.append(edge.source)
                 if sender == self.subtask:
                     local = LocalSender(self.graph.config.channel_bytes, target.gate, edge.input)
                 else:
@@ -246,6 +249,15 @@ class Task:
     def metrics(self) -> list[VertexMetrics]:
         """What each vertex has done so far on this worker."""
         return [e.metrics for e in (*self._sources, *self._runs.values())]
+
+    def note(self) -> WorkerNote:
+        """Where everything stands on this worker."""
+        waits = []
+        for vertex_id, run in self._runs.items():
+            held = {run.channel_sources[c] for c in run.tracker.held_back_by()}
+            if held:
+                waits.append((vertex_id, tuple(sorted(held))))
+        return WorkerNote(self.subtask, tuple(s.note() for s in self._sources), tuple(waits))
 
     def close(self, success: bool) -> None:
         """Ends the job here: readers, operators, writers. Every one is closed, also when another one fails to.

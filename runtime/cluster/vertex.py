@@ -122,6 +122,7 @@ class VertexRun(Emitter):
         super().__init__(vertex, stopwatch)
         self.operator = operator
         self.gate = Gate()
+        self.channel_sources: list[int] = []
         self.tracker = WatermarkTracker(1)
         self.has_ended = False
         self._is_idle = False

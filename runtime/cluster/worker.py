@@ -22,6 +22,7 @@ from typing import Any
 
 from tableapi.errors import StreamClosedError
 from tableapi.runtime.cluster.channels import RemoteSender, Sender
+from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.prints import PrintStream
 from tableapi.runtime.cluster.protocol import (
@@ -62,7 +63,7 @@ class Worker:
         self._result_senders: dict[int, Sender] = {}
         self._is_running = False
         self._reported_s = 0.0
-        self._reported: list[VertexMetrics] = []
+        self._reported: tuple[list[VertexMetrics], WorkerNote] | None = None
         self._reactor.add_link(control, self._control_ready)
 
     def run(self) -> None:
@@ -95,12 +96,12 @@ class Worker:
             self._say(Done(self._job, self._task.metrics()))
         elif time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = time.monotonic()
-            self._report(self._task.metrics())
+            self._report(self._task.metrics(), self._task.note())
 
-    def _report(self, metrics: list[VertexMetrics]) -> None:
-        if metrics != self._reported:
-            self._reported = [replace(m, counters=dict(m.counters)) for m in metrics]
-            self._say(Report(self._job, metrics))
+    def _report(self, metrics: list[VertexMetrics], note: WorkerNote) -> None:
+        if (metrics, note) != self._reported:
+            self._reported = [replace(m, counters=dict(m.counters)) for m in metrics], note
+            self._say(Report(self._job, metrics, note))
 
     def _fail(self, error: BaseException) -> None:
         self._is_running = False

@@ -132,7 +132,7 @@ class Applied(Operator):
 
 @dataclass(frozen=True, eq=False)
 class FileSink(Sink):
-    """Each writer leaves a file of the (first) rows it wrote when it closes with success, and a note of how it closed in any case."""
+    """A writer that closes with success leaves a file of the (first) rows it wrote; each leaves a note of how it closed."""
 
     directory: str
 
