@@ -214,11 +214,11 @@ class TableResult:
         """All rows as an Arrow table; of changes the final rows."""
         import pyarrow as pa
 
-        from tableapi.types import to_arrow
+        from tableapi.arrow_values import arrow_column
 
-        table = self.to_polars().to_arrow()
-        target = pa.schema([pa.field(f.name, to_arrow(f.type), True) for f in self._schema])
-        return table.cast(target)
+        frame = self.to_polars()
+        columns = [arrow_column(c, f.type) for c, f in zip(frame.get_columns(), self._schema, strict=True)]
+        return pa.Table.from_arrays(columns, names=self._schema.names)
 
     def to_pandas(self) -> pandas.DataFrame:
         """All rows as a pandas frame; of changes the final rows."""

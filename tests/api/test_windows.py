@@ -1,0 +1,112 @@
+"""Windows of the Table API give what their SQL forms give."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from tableapi.errors import UnsupportedError, ValidationError
+from tableapi.expressions import CURRENT_ROW, UNBOUNDED_RANGE, UNBOUNDED_ROW, col, lit, row_interval
+from tableapi.window import Over, Session, Slide, Tumble
+
+ROWS = "\n".join(
+    f'{{"k": "{k}", "v": {v}, "ts": "2024-01-01 00:00:{s:02}"}}'
+    for k, v, s in [("a", 1, 1), ("b", 2, 3), ("a", 3, 7), ("a", 4, 12), ("b", 5, 14), ("a", 6, 31)]
+)
+
+
+@pytest.fixture
+def events(env, tmp_path):
+    (tmp_path / "events.json").write_text(ROWS)
+    env.execute_sql(
+        "CREATE TABLE events (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) "
+        f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path}', 'format' = 'json')"
+    )
+    return env.from_path("events")
+
+
+def at(second):
+    return datetime.datetime(2024, 1, 1, 0, second // 60, second % 60)
+
+
+def test_tumble(events, rows):
+    result = (
+        events.window(Tumble.over(lit(10).seconds).on(col("ts")).alias("w"))
+        .group_by(col("w"), col("k"))
+        .select(col("k"), col("w").start.alias("s"), col("w").end.alias("e"), col("v").sum.alias("n"))
+    )
+    assert rows(result) == [
+        ("a", at(0), at(10), 4),
+        ("a", at(10), at(20), 4),
+        ("a", at(30), at(40), 6),
+        ("b", at(0), at(10), 2),
+        ("b", at(10), at(20), 5),
+    ]
+
+
+def test_slide(events, rows):
+    result = (
+        events.window(Slide.over(lit(20).seconds).every(lit(10).seconds).on(col("ts")).alias("w"))
+        .group_by(col("w"))
+        .select(col("w").start.alias("s"), col("v").sum.alias("n"))
+    )
+    assert rows(result) == [
+        (datetime.datetime(2023, 12, 31, 23, 59, 50), 6),
+        (at(0), 15),
+        (at(10), 9),
+        (at(20), 6),
+        (at(30), 6),
+    ]
+
+
+def test_session_has_the_plan_of_its_key(events):
+    result = (
+        events.window(Session.with_gap(lit(8).seconds).on(col("ts")).alias("w"))
+        .group_by(col("w"), col("k"))
+        .select(col("k"), col("w").start.alias("s"), col("v").sum.alias("n"))
+    )
+    assert "partition=[k]" in result.explain() or "SESSION" in result.explain()
+
+
+def test_keys_with_names(events, rows):
+    result = (
+        events.window(Tumble.over(lit(1).minutes).on(col("ts")).alias("w"))
+        .group_by(col("w"), (col("v") % 2).alias("odd"))
+        .select(col("odd"), col("v").sum.alias("n"))
+    )
+    assert rows(result) == [(0, 12), (1, 9)]
+
+
+def test_over_windows_of_rows(stream, rows, tmp_path):
+    (tmp_path / "events.json").write_text(ROWS)
+    stream.execute_sql(
+        "CREATE TABLE events (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) "
+        f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path}', 'format' = 'json')"
+    )
+    events = stream.from_path("events")
+    window = Over.partition_by(col("k")).order_by(col("ts")).preceding(row_interval(1)).following(CURRENT_ROW).alias("w")
+    ours = events.over_window(window).select(col("k"), col("v"), col("v").sum.over(col("w")).alias("s"))
+    theirs = stream.sql_query(
+        "SELECT k, v, SUM(v) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS s FROM events"
+    )
+    assert ours._plan() == theirs._plan()
+
+
+def test_over_bounds():
+    ordered = Over.order_by(col("ts"))
+    assert ordered.alias("w").frame().is_rows is False
+    assert ordered.preceding(UNBOUNDED_ROW).alias("w").frame().is_rows
+    assert not ordered.preceding(UNBOUNDED_RANGE).alias("w").frame().is_rows
+    assert not ordered.preceding(lit(5).seconds).alias("w").frame().is_rows
+    with pytest.raises(ValidationError, match="both be rows"):
+        ordered.preceding(UNBOUNDED_RANGE).following(CURRENT_ROW).alias("w").frame()
+
+
+def test_windows_that_are_refused(events):
+    with pytest.raises(ValidationError, match="needs a name"):
+        events.window(Tumble.over(lit(1).minutes).on(col("ts")))
+    with pytest.raises(ValidationError, match="exactly once"):
+        events.window(Tumble.over(lit(1).minutes).on(col("ts")).alias("w")).group_by(col("k"))
+    with pytest.raises(UnsupportedError, match="number of rows"):
+        events.window(Tumble.over(row_interval(2)).on(col("ts")).alias("w")).group_by(col("w")).select(col("v").sum)
