@@ -42,6 +42,8 @@ OPTIONS = (
     ConfigOption("table.exec.resource.default-parallelism", "int", "-1", "Workers of a query; -1 means parallelism.default."),
     ConfigOption("pipeline.name", "string", "", "Name of the next job."),
     ConfigOption("pipeline.max-batch-rows", "int", "65536", "Most rows in a batch; 1 gives a row-by-row changelog."),
+    ConfigOption("pipeline.linger", "duration", "5 ms", "How long a source may wait to make a batch larger."),
+    ConfigOption("pipeline.check-edges", "bool", "false", "Check every batch between operators; for finding bugs."),
     ConfigOption("pipeline.global-job-parameters", "string", "", "k:v,… pairs that Python functions can read."),
     ConfigOption("table.local-time-zone", "string", "default", "The session time zone."),
     ConfigOption("table.builtin-catalog-name", "string", DEFAULT_CATALOG, "Name of the catalog that is there from the start."),

@@ -123,6 +123,8 @@ class TableEnvironment:
             time_zone=config.get_local_timezone(),
             name=config.option("pipeline.name") or "query",
             max_batch_rows=config.option("pipeline.max-batch-rows"),
+            linger_ms=config.option("pipeline.linger") // millisecond,
+            check_edges=config.option("pipeline.check-edges"),
             options=config.get_configuration().to_dict(),
             **values,
         )
