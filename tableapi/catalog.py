@@ -254,8 +254,8 @@ class Catalog:
         self, table_path: ObjectPath, partition_spec: CatalogPartitionSpec | None = None
     ) -> list[CatalogPartitionSpec]:
         """The partitions that were registered, of all or some values."""
-        wanted = partition_spec.partition_spec.items() if partition_spec is not None else ()
-        return [p for p in self._partitions(table_path) if wanted <= p.partition_spec.items() or not wanted]
+        wanted = partition_spec.partition_spec if partition_spec is not None else {}
+        return [p for p in self._partitions(table_path) if wanted.items() <= p.partition_spec.items()]
 
     @located
     def get_partition(self, table_path: ObjectPath, partition_spec: CatalogPartitionSpec) -> CatalogPartition:
@@ -468,7 +468,8 @@ class Catalog:
     def _statistics(self, path: ObjectPath, what: str, default: T) -> T:
         database = self.database(path.database_name)
         _existing("table", path, database.tables)
-        return database.statistics.get((path.object_name, what), default)
+        found: T = database.statistics.get((path.object_name, what), default)
+        return found
 
     def _record(self, path: ObjectPath, what: str, statistics: Any, ignore_if_not_exists: bool) -> None:
         if ignore_if_not_exists and not self.table_exists(path):

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from tableapi.compiled_plan import CompiledPlan
     from tableapi.model_descriptor import ModelDescriptor
     from tableapi.module import Module, ModuleEntry
-    from tableapi.plan.builder import Builder, PlanContext, Relation
+    from tableapi.plan.builder import Builder
     from tableapi.plan.nodes import Node, Sink
+    from tableapi.plan.scope import PlanContext, Relation
     from tableapi.plan_reference import PlanReference
     from tableapi.result import TableResult
     from tableapi.runtime.execute import ExecutionSettings
@@ -54,7 +55,9 @@ class TableEnvironment:
             settings = EnvironmentSettings(settings.get_configuration().add_all(Configuration.from_dict(options)))
         self._is_streaming = settings.is_streaming_mode()
         self._config = TableConfig(settings.get_configuration())
-        self._catalog = CatalogManager(settings.get_built_in_catalog_name(), settings.get_built_in_database_name())
+        self._catalog: CatalogManager = CatalogManager(
+            settings.get_built_in_catalog_name(), settings.get_built_in_database_name()
+        )
         self._unnamed = 0
         self._modules = ["core"]
 

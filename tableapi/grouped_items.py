@@ -14,7 +14,7 @@ from tableapi.plan.unresolved import As, Name, Unresolved, WindowProperty
 from tableapi.sql.rewrite import map_parts
 
 if TYPE_CHECKING:
-    from tableapi.plan.builder import Relation
+    from tableapi.plan.scope import Relation
 
 
 def place_keys(keys: Sequence[Unresolved], items: Sequence[Unresolved]) -> tuple[list[Unresolved], list[Unresolved]]:

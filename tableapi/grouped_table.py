@@ -20,7 +20,7 @@ from tableapi.udf import UserDefinedFunctionWrapper, as_array_aggregate
 from tableapi.window import GroupWindow, OverWindow
 
 if TYPE_CHECKING:
-    from tableapi.plan.builder import Relation
+    from tableapi.plan.scope import Relation
 
 __all__ = [
     "AggregatedTable",
@@ -145,13 +145,14 @@ class _Aggregated:
     def __init__(self, table: Table, relation: Relation, keys: tuple[Unresolved, ...], func: Any) -> None:
         self._table, self._relation, self._keys = table, relation, keys
         where = caller()
-        call, names = func, ()
+        call: Any = func
+        names: tuple[str, ...] = ()
         if isinstance(func, UserDefinedFunctionWrapper):
             call, names = UdfCall(func, (table._whole_row(),), where=where), func.alias_names
         else:
             (call,) = nodes_of([func], "aggregate")
         if isinstance(call, As):
-            call, names = call.arg, call.names
+            names, call = call.names, call.arg
         call = table._with_function_object(call)
         if not isinstance(call, UdfCall) or call.function.kind not in self._kinds:
             raise ValidationError(

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from tableapi.environment import TableEnvironment
     from tableapi.grouped_table import AggregatedTable, FlatAggregateTable, GroupedTable, GroupWindowedTable, OverWindowedTable
-    from tableapi.plan.builder import Builder, Relation
+    from tableapi.plan.builder import Builder
     from tableapi.plan.nodes import JoinKind, Node, SetKind
+    from tableapi.plan.scope import Relation
     from tableapi.result import TableResult
     from tableapi.statement_set import TablePipeline
     from tableapi.table_descriptor import TableDescriptor
@@ -144,7 +145,7 @@ class Table:
         nodes = nodes_of(fields, "add_or_replace_columns")
         by_name = {_output_name(n): n for n in nodes}
         names = self._relation.names()
-        items: list[Unresolved] = [by_name.pop(n, None) or Name((n,)) for n in names]
+        items: list[Unresolved] = [by_name.get(n) or Name((n,)) for n in names]
         added = [n for n in nodes if _output_name(n) not in names]
         return self._with(self._builder.select(self._relation, [*items, *added], naming="api"))
 
@@ -316,7 +317,7 @@ class Table:
         (node,) = nodes_of([func], "map")
         names: tuple[str, ...] = ()
         if isinstance(node, As):
-            node, names = node.arg, node.names
+            names, node = node.names, node.arg
         node = self._with_function_object(node)
         if not isinstance(node, UdfCall):
             raise ValidationError("a call of a Python function is needed", where=where, fix="t.map(f) or t.map(f(col('a')))")
@@ -405,7 +406,7 @@ class Table:
         (node,) = nodes_of([call], "join_lateral")
         names: tuple[str, ...] = ()
         if isinstance(node, As):
-            node, names = node.arg, node.names
+            names, node = node.names, node.arg
         if isinstance(node, Call) and node.function.upper() == "UNNEST":
             return self._builder.unnest(self._relation, node.args[0], names, is_outer=is_outer)
         node = self._with_function_object(node)

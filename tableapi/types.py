@@ -602,6 +602,8 @@ def to_arrow(data_type: DataType) -> pa.DataType:
             return pa.map_(to_arrow(k), to_arrow(v))
         case ArrayType(element_type=e):
             return pa.list_(to_arrow(e))
+        case MultisetType(element_type=e):
+            return pa.map_(to_arrow(e), pa.int32())
         case RowType(fields=fields):
             return pa.struct([pa.field(f.name, to_arrow(f.data_type), f.data_type.is_nullable) for f in fields])
         case CharacterType():
