@@ -1,0 +1,122 @@
+"""What the properties share: random event streams, the shapes of queries, and running a query both ways."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from hypothesis import strategies as st
+
+from tableapi import DataTypes, EnvironmentSettings, TableEnvironment
+from tableapi.connectors.filelog import EventLog
+
+START = datetime(2024, 1, 1)
+
+FACTS = {"k": DataTypes.STRING(), "g": DataTypes.INT(), "v": DataTypes.INT(), "ts": DataTypes.TIMESTAMP(3)}
+VERSIONS = {"k": DataTypes.STRING(), "w": DataTypes.INT(), "at": DataTypes.TIMESTAMP(3)}
+
+facts = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c", "d", None]),
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.one_of(st.none(), st.integers(-5, 5)),
+        st.integers(0, 60),
+    ),
+    max_size=40,
+)
+versions = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 9), st.integers(0, 60)), max_size=15)
+
+SHAPES = {
+    "filter and project": "SELECT k, v * 2 AS d FROM f WHERE v > 0 OR g = 1",
+    "group": "SELECT k, COUNT(*) AS c, SUM(v) AS s, MIN(v) AS lo, MAX(v) AS hi, AVG(v) AS a FROM f GROUP BY k",
+    "group by two keys": "SELECT k, g, COUNT(v) AS c FROM f GROUP BY k, g",
+    "global": "SELECT COUNT(*) AS c, SUM(v) AS s, COUNT(DISTINCT k) AS d FROM f HAVING COUNT(*) > 0",
+    "filtered aggregates": "SELECT g, COUNT(*) FILTER (WHERE v > 0) AS p, SUM(DISTINCT v) AS s FROM f GROUP BY g",
+    "having": "SELECT k, SUM(v) AS s FROM f GROUP BY k HAVING SUM(v) > 1",
+    "retracting aggregate": "SELECT s, COUNT(*) AS c, MAX(k) AS m FROM (SELECT k, SUM(v) AS s FROM f GROUP BY k) GROUP BY s",
+    "distinct": "SELECT DISTINCT k, g FROM f",
+    "grouping sets": "SELECT k, g, COUNT(*) AS c FROM f GROUP BY GROUPING SETS ((k, g), (k), ())",
+    "tumble": "SELECT k, window_start, COUNT(*) AS c, SUM(v) AS s FROM TABLE(TUMBLE(TABLE f, DESCRIPTOR(ts), INTERVAL '10' SECOND)) "
+    "GROUP BY k, window_start, window_end",
+    "hop": "SELECT window_end, MAX(v) AS m FROM TABLE(HOP(TABLE f, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '15' SECOND)) "
+    "GROUP BY window_start, window_end",
+    "cumulate": "SELECT g, window_end, SUM(v) AS s FROM TABLE(CUMULATE(TABLE f, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) "
+    "GROUP BY g, window_start, window_end",
+    "window of windows": "SELECT window_end, MAX(c) AS m FROM (SELECT k, window_start, window_end, COUNT(*) AS c "
+    "FROM TABLE(TUMBLE(TABLE f, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY k, window_start, window_end) "
+    "GROUP BY window_start, window_end",
+    "top n": "SELECT k, v, g, rn FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC, g, ts) AS rn FROM u) WHERE rn <= 2",
+    "top n without number": "SELECT k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC, g, ts) AS rn FROM u) WHERE rn <= 2",
+    "top n of groups": "SELECT k, s FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS rn FROM "
+    "(SELECT k, SUM(v) AS s FROM f GROUP BY k)) WHERE rn <= 2",
+    "order and limit": "SELECT v, g, k FROM u ORDER BY v DESC, g, k, ts LIMIT 3",
+    "inner join": "SELECT f.k, f.v, p.w FROM f JOIN p ON f.k = p.k",
+    "left join": "SELECT f.k, f.v, p.w FROM f LEFT JOIN p ON f.k = p.k AND f.v < p.w",
+    "right join": "SELECT f.v, p.k, p.w FROM f RIGHT JOIN p ON f.k = p.k",
+    "full join": "SELECT a.k AS ak, a.s, b.k AS bk, b.c FROM (SELECT k, SUM(v) AS s FROM f GROUP BY k) AS a "
+    "FULL JOIN (SELECT k, COUNT(*) AS c FROM p GROUP BY k) AS b ON a.k = b.k",
+    "semi join": "SELECT k, v FROM f WHERE k IN (SELECT k FROM p WHERE w > 3)",
+    "anti join": "SELECT k, v FROM f WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.k = f.k)",
+    "scalar sub-query": "SELECT k, v FROM f WHERE v > (SELECT AVG(w) FROM p WHERE p.k = f.k)",
+    "temporal join": "SELECT f.k, f.v, f.ts, p.w FROM f LEFT JOIN p FOR SYSTEM_TIME AS OF f.ts ON f.k = p.k",
+    "interval join": "SELECT a.k, a.v, b.v AS bv FROM f AS a JOIN f AS b ON a.k = b.k AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND",
+    "union all": "SELECT k, v FROM f WHERE v > 0 UNION ALL SELECT k, w FROM p",
+    "union": "SELECT k FROM f UNION SELECT k FROM p",
+    "intersect": "SELECT k FROM f INTERSECT SELECT k FROM p",
+    "except": "SELECT k FROM f EXCEPT SELECT k FROM p",
+    "intersect all": "SELECT k FROM f INTERSECT ALL SELECT k FROM p",
+    "except all": "SELECT k FROM f EXCEPT ALL SELECT k FROM p",
+    "upsert table": "SELECT k, w FROM p WHERE w > 2",
+    "aggregate of an upsert table": "SELECT COUNT(*) AS c, SUM(w) AS s, MIN(w) AS lo FROM p HAVING COUNT(*) > 0",
+}
+
+
+def write_streams(path: Path, fact_rows: list[tuple], version_rows: list[tuple]) -> None:
+    """Facts (with duplicates), and versions of rows with a key, as event streams of two partitions; versions in order of time."""
+    times = [START + timedelta(seconds=r[3]) for r in fact_rows]
+    frame = pl.DataFrame(
+        {"k": [r[0] for r in fact_rows], "g": [r[1] for r in fact_rows], "v": [r[2] for r in fact_rows], "ts": times},
+        schema={n: t.to_polars() for n, t in FACTS.items()},
+    )
+    by_time = sorted({(r[0], r[2]): r for r in version_rows}.values(), key=lambda r: r[2])
+    changes = pl.DataFrame(
+        {"k": [r[0] for r in by_time], "w": [r[1] for r in by_time], "at": [START + timedelta(seconds=r[2]) for r in by_time]},
+        schema={n: t.to_polars() for n, t in VERSIONS.items()},
+    )
+    with EventLog(path) as log:
+        log.create("f", FACTS, key="k", event_time="ts", partitions=2)
+        log.create("p", VERSIONS, key="k", event_time="at", partitions=2)
+        for topic, rows in (("f", frame), ("p", changes)):
+            if rows.height:
+                log.append(topic, rows)
+
+
+def environment(path: Path, *, is_streaming: bool, parallelism: int = 1, max_batch_rows: int = 65_536) -> TableEnvironment:
+    """A session over the streams: `f` facts, `u` different facts, `p` the table that the versions describe."""
+    settings = EnvironmentSettings.in_streaming_mode() if is_streaming else EnvironmentSettings.in_batch_mode()
+    env = TableEnvironment.create(settings)
+    env.get_config().set("parallelism.default", str(parallelism))
+    env.get_config().set("pipeline.max-batch-rows", str(max_batch_rows))
+    common = f"'connector' = 'filelog', 'path' = '{path}', 'scan.bounded.mode' = 'latest-offset'"
+    env.execute_sql(
+        "CREATE TABLE f (k STRING, g INT, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '61' SECOND) "
+        f"WITH ({common}, 'topic' = 'f')"
+    )
+    env.execute_sql(
+        "CREATE TABLE p (k STRING, w INT, `at` TIMESTAMP(3), WATERMARK FOR `at` AS `at`, PRIMARY KEY (k) NOT ENFORCED) "
+        f"WITH ({common}, 'topic' = 'p')"
+    )
+    env.execute_sql("CREATE VIEW u AS SELECT DISTINCT k, g, v, ts FROM f")
+    return env
+
+
+def fold(rows) -> Counter:
+    """The rows that are there after all changes; none is taken away that was not there."""
+    counts: Counter = Counter()
+    for row in rows:
+        key = tuple(row)
+        counts[key] += 1 if row.get_row_kind().adds else -1
+    assert all(count >= 0 for count in counts.values()), f"a row was taken away that is not there: {counts}"
+    return +counts
