@@ -117,10 +117,10 @@ def _rewrite(log: EventLog, info: TopicInfo, partition: Partition, base: int, ke
         if not end or kept.is_between(base, end[-1] - 1).sum() == rows:
             return 0, 0
         temporary = f"{place.segment(base)}.cleaned"
+        storage.remove(temporary)
         file = storage.open(temporary, create=True, writable=True)
         try:
             with io_errors(f"{place}: file {temporary}"):
-                file.truncate(0)
                 written, left = _write_kept(log, info, segment, size, kept, file)
                 if partition.config.durable:
                     file.sync()

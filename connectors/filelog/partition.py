@@ -218,7 +218,7 @@ class Partition:
     def _poisoned(self, tail: Tail) -> PoisonedSegmentError:
         return PoisonedSegmentError(
             f"{self.place}: an fsync of {self.place.segment(tail.active_base)} failed; bytes after {tail.synced} may be lost",
-            fix=f"`tableapi log verify {self.place.topic} --repair` cuts the segment back to what is surely there",
+            fix=f"`tableapi log verify {self.place.topic} --repair` writes what can still be read to a new file, and says what is lost",
         )
 
     def _must_roll(self, tail: Tail, end: int, size: int) -> bool:

@@ -18,18 +18,17 @@ from tableapi.connectors.filelog.frame import (
 )
 from tableapi.connectors.filelog.segment import Place, Segment, segment_bases
 from tableapi.connectors.filelog.storage import Storage
-from tableapi.connectors.filelog.tail import HAS_PRODUCERS, Tail
+from tableapi.connectors.filelog.tail import HAS_PRODUCERS, POISONED, Tail
 
 _SCAN_BYTES = 1024 * 1024
 
 
 def create_segment(storage: Storage, place: Place, base: int, *, durable: bool) -> int:
-    """Makes an empty segment (over the leftovers of an attempt that failed); its creation time."""
+    """Makes an empty segment; its creation time. What an attempt that failed has left is removed: after a failed fsync a file is done for."""
     now_ms = storage.now_ms()
+    storage.remove(place.segment(base))
     file = storage.open(place.segment(base), create=True, writable=True)
     try:
-        if file.size():
-            file.truncate(0)
         file.pwrite([SegmentHeader(place.topic_id, place.partition, base, now_ms).pack()], 0)
         if durable:
             file.sync()
@@ -84,9 +83,12 @@ def _recover_segment(storage: Storage, place: Place, base: int, is_first: bool, 
             if evidence is not None:
                 raise segment.corrupt(f"a frame is damaged, but offset {evidence} after it is whole", end, offset)
             file.truncate(end)
-        if durable:
-            file.sync()
         flags = HAS_PRODUCERS if producers else _producer_flag(storage, place)
+        if durable:
+            try:
+                file.sync()
+            except OSError:
+                return Tail(1, base, end, offset, 0, storage.now_ms(), append_ms, created_ms, flags | POISONED)
         return Tail(1, base, end, offset, end if durable else 0, storage.now_ms(), append_ms, created_ms, flags)
     finally:
         segment.close()

@@ -8,20 +8,22 @@ Imports connectors.filelog only.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from tableapi.connectors.filelog.crc import crc32
-from tableapi.connectors.filelog.errors import FencedError, TransactionError, io_errors
+from tableapi.connectors.filelog.errors import FencedError, LogIoError, TransactionError, io_errors
 from tableapi.connectors.filelog.frame import FLAG_TRANSACTIONAL, HEADER_SIZE, FrameHeader, from_staged, staged_header
 from tableapi.connectors.filelog.log import EventLog
 from tableapi.connectors.filelog.storage import File
 from tableapi.connectors.filelog.topic import check_name
-from tableapi.errors import CorruptionError
+from tableapi.errors import CorruptionError, TableApiError
 
 PREPARED_EXPIRY_MS = 7 * 24 * 3_600_000
 REMEMBERED_OUTCOMES = 64
@@ -139,6 +141,7 @@ class TransactionalProducer:
 
         Raises:
             FencedError: a newer producer has taken the name.
+            LogIoError: the disk refused; the transaction is dropped.
         """
         files = self._open_files()
         durable = any(self._log.topic(topic).config.durable for topic, _ in files)
@@ -151,17 +154,27 @@ class TransactionalProducer:
         }
         with _locked(self._log, self.transactional_id):
             self._check_epoch()
-            directory = _staging(self._log, self._current)
-            with io_errors(f"transaction '{self.transactional_id}', directory {directory}"):
-                for file, _ in files.values():
-                    if durable:
-                        file.sync()
-                    file.close()
-                _write_json(self._log, f"{directory}/prepared.json", manifest, durable=durable)
-                if durable:
-                    self._log.storage.sync_directory(_directory(self._log, self.transactional_id))
-        self._files = None
+            self._files = None
+            try:
+                self._seal([file for file, _ in files.values()], manifest)
+            except LogIoError:
+                with contextlib.suppress(OSError):
+                    _remove_staging(self._log, self._current)
+                raise
         return self._current
+
+    def _seal(self, files: Sequence[File], manifest: Mapping[str, Any]) -> None:
+        """Makes what was written complete and, where a topic asks for it, durable. When that fails the transaction is dropped."""
+        directory = _staging(self._log, self._current)
+        durable = manifest["durable"]
+        with io_errors(f"transaction '{self.transactional_id}' is dropped; directory {directory}"):
+            for file in files:
+                if durable:
+                    file.sync()
+                file.close()
+            _write_json(self._log, f"{directory}/prepared.json", manifest, durable=durable)
+            if durable:
+                self._log.storage.sync_directory(_directory(self._log, self.transactional_id))
 
     def commit(self) -> None:
         """Makes the transaction's events visible; returns when they are in the log.
@@ -247,14 +260,39 @@ def finish_decided(log: EventLog) -> None:
         try:
             epoch, number = map(int, rest.split("-"))
             _finish(log, Prepared(transactional_id, epoch, number))
+        except (TableApiError, OSError) as error:
+            warnings.warn(
+                f"a committed transaction of '{transactional_id}' cannot be applied yet: {error}", RuntimeWarning, stacklevel=3
+            )
         finally:
             lock.close()
 
 
 def _finish(log: EventLog, prepared: Prepared) -> None:
+    """Applies a decided transaction, or only tidies up when it is applied already. Under the lock of its name."""
     path = _decision(log, prepared)
-    if log.storage.exists(path):
-        _apply(log, prepared, _read_json(log, path))
+    if not log.storage.exists(path):
+        return
+    try:
+        manifest = _read_json(log, path)
+    except CorruptionError:
+        log.storage.rename(path, f"{path}.damaged")
+        raise
+    if _load_state(log, prepared.transactional_id).outcomes.get(prepared.name) == "committed":
+        _tidy(log, prepared)
+        return
+    files = {f"{topic}@{number}" for topic, number, _ in manifest["files"]}
+    if not manifest["durable"] and not files <= set(log.storage.list(_staging(log, prepared))):
+        # The machine crashed, and topics of durability `none` do not promise to survive that.
+        _record(log, prepared, "aborted", durable=False)
+        _tidy(log, prepared)
+        return
+    _apply(log, prepared, manifest)
+
+
+def _tidy(log: EventLog, prepared: Prepared) -> None:
+    log.storage.remove(_decision(log, prepared))
+    _remove_staging(log, prepared)
 
 
 def _finish_decided(log: EventLog, transactional_id: str) -> None:
@@ -277,8 +315,7 @@ def _apply(log: EventLog, prepared: Prepared, manifest: Mapping[str, Any]) -> No
         for topic, offsets in by_topic.items():
             store_offsets(log, group, topic, {int(p): o for p, o in offsets.items()}, durable=manifest["durable"])
     _record(log, prepared, "committed", durable=manifest["durable"])
-    log.storage.remove(_decision(log, prepared))
-    _remove_staging(log, prepared)
+    _tidy(log, prepared)
 
 
 def _apply_file(log: EventLog, path: str, topic: str, number: int, size: int, producer_id: int) -> None:

@@ -114,7 +114,7 @@ class _Walk:
         self._active = None if page is None else (page.active_base, page.end)
         if page is not None and page.poisoned:
             path = self._place.segment(page.active_base)
-            self._note(path, page.synced, "an fsync failed; bytes after this place may be lost at any time")
+            self._note(path, page.synced, "an fsync failed; nothing can be appended until it is repaired")
 
     def _note(self, file: str, position: int, what: str, first: int | None = None, end: int | None = None) -> None:
         self._problems.append(Problem(self._place.partition, file, position, what, first, end))
@@ -204,6 +204,7 @@ def repair(log: EventLog, topic: str) -> list[Problem]:
             problems.extend(found)
             with io_errors(f"{partition.place}: repairing"):
                 partition.repair(lambda p=partition: _repair(log, p, info.schema))  # type: ignore[misc]
+    log.finish_transactions()
     return problems
 
 
@@ -221,8 +222,8 @@ def _repair(log: EventLog, partition: Partition, schema: TopicSchema) -> None:
         if base > offset:
             _fill(log, partition, schema, offset, base)
         following = bases[at + 1] if at + 1 < len(bases) else end
-        limit = page.synced if page is not None and page.poisoned and page.active_base == base else None
-        offset = _repair_segment(log, partition, schema, base, following, limit, is_last=at == len(bases) - 1)
+        must = page is not None and page.poisoned and page.active_base == base
+        offset = _repair_segment(log, partition, schema, base, following, must=must, is_last=at == len(bases) - 1)
     if end is not None and offset < end:
         _fill(log, partition, schema, offset, end)
     if partition.config.durable:
@@ -253,22 +254,22 @@ def _repair_segment(
     schema: TopicSchema,
     base: int,
     following: int | None,
-    limit: int | None,
     *,
+    must: bool,
     is_last: bool,
 ) -> int:
+    """Writes a segment anew when something in it is damaged, or when it `must` be (an fsync of it has failed); the offset after it."""
     storage, place = log.storage, partition.place
     path = place.segment(base)
     segment = Segment(storage.open(path), place, base)
-    size = segment.file.size() if limit is None else min(limit, segment.file.size())
-    pieces, offset, is_whole = _whole_frames(segment, size, following)
-    if is_whole and limit is None and SegmentHeader.unpack(segment.file.pread(SEGMENT_HEADER_SIZE, 0)) is not None:
+    pieces, offset, is_whole = _whole_frames(segment, segment.file.size(), following)
+    if is_whole and not must and SegmentHeader.unpack(segment.file.pread(SEGMENT_HEADER_SIZE, 0)) is not None:
         segment.close()
         return offset
     temporary = f"{path}.repaired"
+    storage.remove(temporary)
     file = storage.open(temporary, create=True, writable=True)
     try:
-        file.truncate(0)
         header = SegmentHeader(place.topic_id, place.partition, base, storage.now_ms())
         position = file.pwrite([header.pack()], 0)
         offset = base

