@@ -104,13 +104,48 @@ def _add(sign: int) -> Lowering:
         left, right, result = types
         scale = max(left.scale, right.scale)
         if max(left.precision - left.scale, right.precision - right.scale) + scale + 1 > 38:
-            return decimals.in_python(args[0], args[1], result, native)
+            return decimals.by_size(args[0], args[1], result, native, _sum_of_integers(sign, left, right, result))
         a = decimals.rescale(decimals.unscaled(args[0]), scale - left.scale)
         b = decimals.rescale(decimals.unscaled(args[1]), scale - right.scale)
         total = a + b if sign > 0 else a - b
         return total.reinterpret(dtype=result.to_polars())
 
     return lower
+
+
+_LIMIT = 10**38
+"""What stays below has room in 128 bits, a rounding included."""
+
+
+def _sum_of_integers(sign: int, left: DecimalType, right: DecimalType, result: DecimalType) -> decimals.Native:
+    scale = max(left.scale, right.scale)
+    a_digits, b_digits = scale - left.scale, scale - right.scale
+
+    def compute(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+        total = decimals.rescale(a, a_digits) + sign * decimals.rescale(b, b_digits)
+        return decimals.from_unscaled(decimals.rescale(total, result.scale - scale), result)
+
+    return decimals.Native(lambda a, b: a * 10**a_digits + b * 10**b_digits < _LIMIT, compute)
+
+
+def _product_of_integers(left: DecimalType, right: DecimalType, result: DecimalType) -> decimals.Native:
+    digits = result.scale - left.scale - right.scale
+
+    def compute(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+        return decimals.from_unscaled(decimals.rescale(a * b, digits), result)
+
+    return decimals.Native(lambda a, b: a * b < _LIMIT, compute)
+
+
+def _quotient_of_integers(left: DecimalType, right: DecimalType, result: DecimalType) -> decimals.Native | None:
+    digits = result.scale + right.scale - left.scale
+    if digits < 0:
+        return None
+
+    def compute(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+        return decimals.from_unscaled(decimals.divide_half_up(decimals.rescale(a, digits), b), result)
+
+    return decimals.Native(lambda a, b: a * 10**digits < _LIMIT and 2 * b < _LIMIT, compute)
 
 
 def _times(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -121,7 +156,7 @@ def _times(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
         return args[0] * args[1]
     left, right, result = types
     if left.precision + right.precision > 38:
-        return decimals.in_python(args[0], args[1], result, operator.mul)
+        return decimals.by_size(args[0], args[1], result, operator.mul, _product_of_integers(left, right, result))
     product = decimals.unscaled(args[0]) * decimals.unscaled(args[1])
     return decimals.from_unscaled(decimals.rescale(product, result.scale - left.scale - right.scale), result)
 
@@ -149,7 +184,7 @@ def _divide(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     left, right, result = types
     digits = result.scale + right.scale - left.scale
     if digits < 0 or left.precision + digits > 38:
-        return decimals.in_python(args[0], divisor, result, operator.truediv)
+        return decimals.by_size(args[0], divisor, result, operator.truediv, _quotient_of_integers(left, right, result))
     dividend = decimals.rescale(decimals.unscaled(args[0]), digits)
     return decimals.from_unscaled(decimals.divide_half_up(dividend, decimals.unscaled(divisor)), result)
 
@@ -174,7 +209,7 @@ def _mod(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     left, right, result = types
     scale = max(left.scale, right.scale)
     if max(left.precision - left.scale, right.precision - right.scale) + scale > 38:
-        return decimals.in_python(args[0], divisor, result, operator.mod)
+        return decimals.by_size(args[0], divisor, result, operator.mod)
     a = decimals.rescale(decimals.unscaled(args[0]), scale - left.scale)
     b = decimals.rescale(decimals.unscaled(divisor), scale - right.scale)
     return decimals.from_unscaled(decimals.rescale(a - a.truncdiv(b) * b, result.scale - scale), result)
@@ -296,11 +331,31 @@ def _round_double(value: pl.Expr, source: DataType, places: pl.Expr, half_up: bo
         return float(Decimal(text).quantize(Decimal(1).scaleb(-min(digits, 330)), rounding=mode, context=context))
 
     def compute(pairs: pl.Series) -> pl.Series:
-        numbers, digits = pairs.struct.field("x").to_list(), pairs.struct.field("n").to_list()
-        return pl.Series(pairs.name, [rounded(x, n) for x, n in zip(numbers, digits, strict=True)], dtype=source.to_polars())
+        numbers, digits = pairs.struct.field("x"), pairs.struct.field("n")
+        fast, is_sure = _rounded_fast(numbers, digits, half_up)
+        slow = [
+            rounded(x, n) for x, n in zip(numbers.filter(~is_sure).to_list(), digits.filter(~is_sure).to_list(), strict=True)
+        ]
+        return fast.scatter((~is_sure).arg_true(), pl.Series(slow, dtype=pl.Float64)).cast(source.to_polars()).alias(pairs.name)
 
     pair = pl.struct(value.alias("x"), places.cast(pl.Int32).alias("n"))
     return pair.map_batches(compute, return_dtype=source.to_polars(), is_elementwise=True)
+
+
+def _rounded_fast(numbers: pl.Series, places: pl.Series, half_up: bool) -> tuple[pl.Series, pl.Series]:
+    """Rounded doubles, and for which of them binary arithmetic is exact enough to be sure."""
+    digits = places.fill_null(0).to_numpy()
+    x = numbers.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    with np.errstate(all="ignore"):
+        power = 10.0 ** np.abs(digits)
+        scaled = np.where(digits >= 0, np.abs(x) * power, np.abs(x) / power)
+        whole = np.floor(scaled)
+        rest = scaled - whole
+        border = np.abs(rest - 0.5) if half_up else np.minimum(rest, 1 - rest)
+        units = whole + (rest > 0.5) if half_up else whole
+        made = np.copysign(np.where(digits >= 0, units / power, units * power), x)
+        is_sure = (scaled < 2.0**40) & (border > 1e-3) & (np.abs(digits) <= 15)
+    return pl.Series(values=made), pl.Series(values=is_sure) & numbers.is_not_null() & places.is_not_null()
 
 
 def _round_by_row(args: Sequence[pl.Expr], call: LoweringCall, half_up: bool) -> pl.Expr:

@@ -1,13 +1,15 @@
 """Exact decimal arithmetic on Polars expressions, with Flink's rounding (HALF_UP) and overflow (NULL).
 
 A decimal is handled as its unscaled 128-bit integer (`Int128`), which Polars computes with natively. Only where an intermediate
-result may not fit into 128 bits (a derived precision above 38) the value is computed by Python's decimal module.
+result may not fit into 128 bits (a derived precision above 38) it depends on the values of a batch: those that do not fit are
+computed by Python's decimal module.
 """
 
 from __future__ import annotations
 
 import decimal
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import polars as pl
@@ -15,6 +17,12 @@ import polars as pl
 from tableapi.types import DecimalType
 
 INT128 = pl.Int128()
+
+
+def largest(column: pl.Series) -> int:
+    """The largest absolute unscaled integer of a Decimal column (0 without values)."""
+    found = column.to_frame("x").select(unscaled(pl.col("x")).abs().max()).item()
+    return int(found or 0)
 
 
 def integer(value: int) -> pl.Expr:
@@ -65,15 +73,38 @@ def to_decimal(value: pl.Expr, source: DecimalType, target: DecimalType) -> pl.E
     return from_unscaled(rescale(raw, moved), target)
 
 
-def in_python(
-    left: pl.Expr, right: pl.Expr, data_type: DecimalType, operation: Callable[[Decimal, Decimal], Decimal]
+@dataclass(frozen=True)
+class Native:
+    """How an operation is computed on unscaled integers, and for which it fits into 128 bits.
+
+    Args:
+        fits: (largest left, largest right absolute unscaled value) -> whether no intermediate value has more than 38 digits.
+        compute: (left, right unscaled) -> the result as a Decimal expression.
+    """
+
+    fits: Callable[[int, int], bool]
+    compute: Callable[[pl.Expr, pl.Expr], pl.Expr]
+
+
+def by_size(
+    left: pl.Expr,
+    right: pl.Expr,
+    data_type: DecimalType,
+    operation: Callable[[Decimal, Decimal], Decimal],
+    native: Native | None = None,
 ) -> pl.Expr:
-    """`operation` row by row in Python, for operands whose exact result may need more than 128 bits."""
+    """`operation` for operands whose exact result may need more than 128 bits.
+
+    A batch whose values are small enough, which is nearly every one, is computed by `native`, others row by row in Python.
+    """
     unit = Decimal(1).scaleb(-data_type.scale)
     limit = Decimal(10) ** (data_type.precision - data_type.scale)
     dtype = data_type.to_polars()
 
     def compute(pairs: pl.Series) -> pl.Series:
+        if native is not None and native.fits(*(largest(pairs.struct.field(side)) for side in ("l", "r"))):
+            frame = pairs.struct.unnest()
+            return frame.select(native.compute(unscaled(pl.col("l")), unscaled(pl.col("r"))).alias(pairs.name)).to_series()
         context = decimal.Context(prec=100, rounding=decimal.ROUND_HALF_UP)
         lefts, rights = pairs.struct.field("l").to_list(), pairs.struct.field("r").to_list()
         values: list[Decimal | None] = []
