@@ -75,12 +75,48 @@ def fields(pattern: str) -> tuple[Field, ...]:
 
 def format_timestamp(value: pl.Expr, pattern: str, zone: str | None = None, instant: pl.Expr | None = None) -> pl.Expr:
     """A wall-clock timestamp as text. `zone` and `instant` are needed only by patterns that show the zone."""
+    known = _strftime(pattern)
+    if known is not None:
+        return value.dt.strftime(known)
     parts = [
         pl.lit(f.text) if not f.letter else _field_text(value, f, zone, instant) for f in fields(pattern) if f.letter or f.text
     ]
     if not parts:
         return pl.when(value.is_not_null()).then(pl.lit(""))
     return pl.when(value.is_not_null()).then(pl.concat_str(parts))
+
+
+_STRFTIME = {
+    ("y", 4): "%Y",
+    ("u", 4): "%Y",
+    ("y", 2): "%y",
+    ("M", 2): "%m",
+    ("M", 3): "%b",
+    ("M", 4): "%B",
+    ("d", 2): "%d",
+    ("H", 2): "%H",
+    ("h", 2): "%I",
+    ("m", 2): "%M",
+    ("s", 2): "%S",
+    ("S", 3): "%3f",
+    ("S", 6): "%6f",
+    ("S", 9): "%9f",
+    ("a", 1): "%p",
+    ("E", 3): "%a",
+    ("E", 4): "%A",
+    ("D", 3): "%j",
+}
+
+
+def _strftime(pattern: str) -> str | None:
+    """The pattern for Polars' own formatting, when it knows all fields."""
+    parts = []
+    for field in fields(pattern):
+        known = _STRFTIME.get((field.letter, field.width)) if field.letter else field.text.replace("%", "%%")
+        if known is None:
+            return None
+        parts.append(known)
+    return "".join(parts) or None
 
 
 def _padded(number: pl.Expr, width: int) -> pl.Expr:
@@ -254,7 +290,7 @@ _PLAIN = r"^\s*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{1,2})
 
 
 def parse_or_plain(text: pl.Expr, pattern: str) -> pl.Expr:
-    """A wall-clock timestamp from text in a pattern, or else in the form `yyyy-M-d[ H:m:s[.fraction]]` (Flink falls back to it)."""
+    """A wall-clock timestamp from text in a pattern, or else (Flink falls back to it) in `yyyy-M-d[ H:m:s[.fraction]]`."""
     values = {key: text.str.extract(_PLAIN, i).cast(pl.Int64, strict=False) for i, key in enumerate("yMdHms", start=1)}
     values |= {key: values[key].fill_null(0) for key in "Hms"}
     values["S"] = _fraction_micros(text.str.extract(_PLAIN, 7).fill_null("0"), 9, False)

@@ -15,7 +15,8 @@ from tableapi.types import CharType, VarCharType
 
 
 def _digest(algorithm: str) -> Callable[[str], str]:
-    return lambda text: hashlib.new(algorithm, text.encode(), usedforsecurity=False).hexdigest()
+    make = getattr(hashlib, algorithm)
+    return lambda text: make(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _hash(name: str, digits: int) -> ScalarFunction:

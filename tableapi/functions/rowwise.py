@@ -21,13 +21,9 @@ def by_row(
     """
 
     def one(values: pl.Series) -> pl.Series:
-        known: dict[Any, Any] = {None: None} if null_in_null_out else {}
-        made = []
-        for value in values.to_list():
-            if value not in known:
-                known[value] = compute(value)
-            made.append(known[value])
-        return pl.Series(values.name, made, dtype=dtype)
+        distinct = values.unique()
+        known = {v: None if v is None and null_in_null_out else compute(v) for v in distinct.to_list()}
+        return pl.Series(values.name, [known[v] for v in values.to_list()], dtype=dtype)
 
     def several(rows: pl.Series) -> pl.Series:
         known: dict[tuple[Any, ...], Any] = {}

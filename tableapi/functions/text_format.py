@@ -136,11 +136,7 @@ def decode_utf8(value: pl.Expr) -> pl.Expr:
 
 def timestamp_text(value: pl.Expr, precision: int) -> pl.Expr:
     """A wall-clock timestamp with `precision` digits of the second."""
-    whole = value.dt.strftime("%Y-%m-%d %H:%M:%S")
-    if precision == 0:
-        return whole
-    fraction = value.dt.strftime("%9f").str.slice(0, precision)
-    return pl.concat_str([whole, pl.lit("."), fraction])
+    return value.cast(pl.String).str.slice(0, 20 + precision if precision else 19)
 
 
 def _time_text(value: pl.Expr, precision: int) -> pl.Expr:

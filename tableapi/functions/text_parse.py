@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from tableapi.functions import decimals
+from tableapi.functions.fast_parse import timestamps, with_fallback
 from tableapi.functions.registry import SessionContext
 from tableapi.functions.zones import to_instant
 from tableapi.types import (
@@ -59,10 +60,23 @@ def _boolean(text: pl.Expr) -> pl.Expr:
 
 
 def _integer(text: pl.Expr, data_type: DataType) -> pl.Expr:
+    dtype = data_type.to_polars()
+
+    def read(texts: pl.Series) -> pl.Series:
+        return with_fallback(texts, texts.str.strip_chars(_BLANKS).cast(dtype, strict=False), slow)
+
+    def slow(rest: pl.Expr) -> pl.Expr:
+        return _unusual_integer(rest, dtype)
+
+    return text.map_batches(read, return_dtype=dtype, is_elementwise=True)
+
+
+def _unusual_integer(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """An integer with a fraction, which is cut off."""
     trimmed = text.str.strip_chars(_BLANKS)
     is_number = trimmed.str.contains(r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]*)$")
     whole = trimmed.str.extract(r"^\+?(-?[0-9]+)").fill_null("0")
-    return pl.when(is_number).then(whole).cast(data_type.to_polars(), strict=False)
+    return pl.when(is_number).then(whole).cast(dtype, strict=False)
 
 
 _DOUBLE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?$"
@@ -70,6 +84,16 @@ _DOUBLE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?$"
 
 def parse_double(text: pl.Expr) -> pl.Expr:
     """A DOUBLE from text as Java's Double.valueOf reads it (`1e3`, `1.5d`, `NaN`, `-Infinity`)."""
+
+    def read(texts: pl.Series) -> pl.Series:
+        plain = texts.cast(pl.Float64, strict=False)
+        fast = pl.DataFrame({"x": plain}).select(pl.when(pl.col("x").is_finite()).then(pl.col("x")))["x"]
+        return with_fallback(texts, fast, _unusual_double)
+
+    return text.map_batches(read, return_dtype=pl.Float64(), is_elementwise=True)
+
+
+def _unusual_double(text: pl.Expr) -> pl.Expr:
     trimmed = text.str.strip_chars()
     number = pl.when(trimmed.str.contains(_DOUBLE)).then(trimmed.str.strip_chars_end("dDfF").str.strip_chars_start("+"))
     special = trimmed.str.replace(r"^\+", "").replace_strict(
@@ -130,6 +154,14 @@ _DATE = r"^\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?)?$"
 
 def parse_date(text: pl.Expr) -> pl.Expr:
     """A DATE from `yyyy[-M[-d]]`, of which anything after a blank is ignored."""
+
+    def read(texts: pl.Series) -> pl.Series:
+        return with_fallback(texts, timestamps(texts).dt.date(), _unusual_date)
+
+    return text.map_batches(read, return_dtype=pl.Date(), is_elementwise=True)
+
+
+def _unusual_date(text: pl.Expr) -> pl.Expr:
     day_part = text.str.replace(r"^([^ ]+) .*$", "${1}")
     year, month, day = (_group(day_part, _DATE, i) for i in (1, 2, 3))
     is_date = day_part.str.contains(_DATE)
@@ -157,7 +189,15 @@ _STAMP = r"^([0-9]{4,9})-([0-9]{1,2})-([0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{1,2}):
 
 
 def parse_timestamp(text: pl.Expr) -> pl.Expr:
-    """A wall-clock timestamp in nanoseconds (microseconds outside the years 1678-2261) from `yyyy-M-d[ H:m:s[.fraction]]`."""
+    """A wall-clock timestamp (Datetime us) from `yyyy-M-d[ H:m:s[.fraction]]`."""
+
+    def read(texts: pl.Series) -> pl.Series:
+        return with_fallback(texts, timestamps(texts), _unusual_timestamp)
+
+    return text.map_batches(read, return_dtype=pl.Datetime("us"), is_elementwise=True)
+
+
+def _unusual_timestamp(text: pl.Expr) -> pl.Expr:
     year, month, day, hour, minute, second = (_group(text, _STAMP, i) for i in range(1, 7))
     date = make_date(year, month, day, is_lenient=True)
     hour, minute, second = (part.fill_null(0).cast(pl.Int64) for part in (hour, minute, second))
