@@ -15,7 +15,7 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import NamedRex
 from tableapi.plan.rex import Call, Ref, Rex, UdfCall, walk
 from tableapi.runtime.expressions import lower, select
-from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.batch import MAX_WATERMARK, Batch
 from tableapi.runtime.stream.operator import Operator, OperatorContext
 from tableapi.tablespec import RowSchema
 
@@ -56,6 +56,10 @@ class Calc(Operator):
             if not batch.height:
                 return
         self.context.emit(batch)
+
+    def on_watermark(self, watermark_ms: int) -> int:
+        self.context.watermark_ms = watermark_ms if watermark_ms < MAX_WATERMARK else self.context.watermark_ms
+        return watermark_ms
 
 
 Step = Callable[[Batch], Batch]
@@ -130,15 +134,17 @@ _CLOCK_FUNCTIONS = frozenset(
         "LOCALTIME",
         "LOCALTIMESTAMP",
         "UNIX_TIMESTAMP",
+        "CURRENT_WATERMARK",
     }
 )
 
 
 def reads_clock(rex: Rex) -> bool:
-    """Whether the expression's value depends on the time at which it is evaluated."""
+    """Whether the expression's value depends on the time, or the watermark, at which it is evaluated."""
     return any(isinstance(part, Call) and part.function in _CLOCK_FUNCTIONS for part in walk(rex))
 
 
 def session_now(context: OperatorContext) -> SessionContext:
     """The session with the processing-time clock's present as the time of the statement (Flink: per record in streaming)."""
-    return replace(context.session, statement_time_us=context.clock.now_ms() * 1000)
+    now_us = context.clock.now_ms() * 1000
+    return replace(context.session, statement_time_us=now_us, watermark_ms=context.watermark_ms)

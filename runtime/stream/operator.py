@@ -1,8 +1,8 @@
 """The one contract of streaming operators, and what an operator may ask of its surroundings.
 
-An operator is made from a spec (a frozen, picklable dataclass in the operator's own file) by `spec.create()`. The runtime then calls
-`open`, any number of `process` / `on_watermark` / `on_timer` / `snapshot`, and `close`; never two at a time. Results go to
-`self.context.emit`. Only `process` has no default.
+An operator is made from a spec (a frozen, picklable dataclass in the operator's own file) by `spec.create()`. The runtime
+then calls `open`, any number of `process` / `on_watermark` / `on_timer` / `snapshot`, and `close`; never two at a time.
+Results go to `self.context.emit`. Only `process` has no default.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class OperatorContext:
     set_timer: Callable[[int], None] = lambda t: None
     metrics: dict[str, int] = field(default_factory=dict)
     max_batch_rows: int = 65_536
+    watermark_ms: int | None = None
+    """The watermark that row-wise steps have reached, for CURRENT_WATERMARK(); None before the first."""
 
 
 class Operator:

@@ -38,6 +38,8 @@ class SessionContext:
     """Microseconds since the epoch: the value of CURRENT_TIMESTAMP in a bounded query. 0: the clock at evaluation."""
     database: str = "default_database"
     """The value of CURRENT_DATABASE()."""
+    watermark_ms: int | None = None
+    """The value of CURRENT_WATERMARK(): the event-time watermark that the operator has reached, None before the first."""
 
 
 @dataclass(frozen=True)

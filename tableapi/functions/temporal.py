@@ -333,8 +333,14 @@ def _current_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return _instant(_now_micros(call)).cast(call.type.to_polars())
 
 
-def _current_row_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return _instant(_clock_micros()).cast(call.type.to_polars())
+def _current_watermark(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    """NULL in a bounded query, which has no watermarks (Flink)."""
+    reached = call.session.watermark_ms
+    if reached is None:
+        return pl.lit(None, dtype=call.type.to_polars())
+    instant = _instant(pl.lit(reached * 1000, dtype=pl.Int64))
+    is_zoned = isinstance(call.type, LocalZonedTimestampType)
+    return (instant if is_zoned else instant.dt.replace_time_zone(None)).cast(call.type.to_polars())
 
 
 def _local_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -527,7 +533,12 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         api_name="current_timestamp",
         sql_names=("NOW",),
     ),
-    _clock("CURRENT_ROW_TIMESTAMP", _LTZ, _current_row_timestamp, "The instant now, for every row anew."),
+    _clock(
+        "CURRENT_ROW_TIMESTAMP",
+        _LTZ,
+        _current_timestamp,
+        "The instant at which a row is handled (of the statement, when the query is bounded).",
+    ),
     _clock(
         "LOCALTIMESTAMP",
         TimestampType(3, is_nullable=False),
@@ -535,12 +546,12 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "The wall-clock time now.",
         api_name="local_timestamp",
     ),
-    _clock("PROCTIME", _LTZ, _current_row_timestamp, "The processing-time attribute: the instant at which a row is handled."),
+    _clock("PROCTIME", _LTZ, _current_timestamp, "The processing-time attribute: the instant at which a row is handled."),
     ScalarFunction(
         "CURRENT_WATERMARK",
         signature(ANY_TIMESTAMP, result=lambda types: types[0], is_nullable=True),
-        _only_in_ddl("CURRENT_WATERMARK", "it needs a streaming query's watermark; leave it out"),
-        "The watermark that a row met; NULL before the first.",
+        _current_watermark,
+        "The watermark before a row; NULL before the first one, and in a bounded query.",
         api_name="current_watermark",
         is_deterministic=False,
         category="temporal",
