@@ -1,7 +1,7 @@
 """For tests of programs and operators: changelogs as pictures, folding, and a harness that drives one operator by hand.
 
-A picture has a row a line: the kind, then the values in the order of the schema, apart by spaces. `null` is NULL; text with spaces
-stands in single quotes; times are ISO. Imports the runtime inside functions only.
+A picture has a row a line: the kind, then the values in the order of the schema, apart by spaces. `null` is NULL; text with
+spaces stands in single quotes; times are ISO. Imports the runtime inside functions only.
 """
 
 from __future__ import annotations
@@ -183,7 +183,8 @@ class OperatorHarness:
         return self._new()
 
     def advance(self, watermark: int | str) -> str:
-        """Moves event time (milliseconds, or an ISO time in UTC); returns what was emitted. `self.watermark` is what was passed on."""
+        """Moves event time (milliseconds, or an ISO time in UTC); returns what was emitted. `self.watermark` is what was
+        passed on."""
         if isinstance(watermark, str):
             moment = datetime.datetime.fromisoformat(watermark)
             watermark = round(moment.replace(tzinfo=datetime.UTC).timestamp() * 1000)

@@ -104,7 +104,7 @@ class FrameEvaluator:
         lowered = accumulator.input([lower_rex(arg, self.session) for arg in call.args])
         values = rows.with_columns(lowered.alias("$input"))["$input"]
         if accumulator.kind is AccumulatorKind.VALUES:
-            return _lists(values.cast(accumulator.type.to_polars()), frames)
+            return _lists(values.cast(accumulator.type.to_polars().inner), frames)  # type: ignore[attr-defined]
         present = values.is_not_null()
         frames = frames.among(present.to_numpy())
         values = values.drop_nulls()

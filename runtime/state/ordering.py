@@ -1,8 +1,8 @@
 """Sort keys as words: rows of int64 that compare, word by word, like the rows' sort keys.
 
-With them, kernels can keep ordered state for keys of any type. Every column takes a fixed number of words: one for "is NULL" when it can
-be NULL, then one for numbers and times, two for wide decimals, and for strings as many as the longest one needs (zero padded) plus their
-length. Descending columns have their words inverted. Imports plan data, Polars and NumPy.
+With them, kernels can keep ordered state for keys of any type. Every column takes a fixed number of words: one for "is NULL"
+when it can be NULL, then one for numbers and times, two for wide decimals, and for strings as many as the longest one needs
+(zero padded) plus their length. Descending columns have their words inverted. Imports plan data, Polars and NumPy.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from tableapi.runtime.state.row_store import Chains
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
 from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.running import CUMULATIVE, cumulative
 from tableapi.tablespec import RowSchema
 from tableapi.types import ArrayType
 
@@ -163,6 +164,38 @@ class AggregateSet:
         inputs = _per_row(frame, expressions)
         for i in source.inputs:
             i.value.update(slots, None if i.expression is None else inputs[i.column], signs)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether `running` works: nothing but numbers and single values is kept."""
+        return all(column.accumulator.kind in CUMULATIVE for column in self._columns)
+
+    def running(self, slots: Ids, frame: pl.DataFrame) -> pl.DataFrame:
+        """Folds rows in and gives the results of the calls after each of them.
+
+        Args:
+            slots: Slot of each row; rows of a slot are together and in order.
+            frame: The rows.
+        """
+        columns = []
+        for source in self._sources:
+            counts = np.ones(frame.height, dtype=np.bool_)
+            if source.filter is not None:
+                counts = frame[source.filter].fill_null(False).to_numpy()
+            if source.distinct is not None:
+                chosen = np.flatnonzero(counts)
+                first, _ = source.distinct.changes(slots[chosen], frame[chosen], ALL_ADDED)
+                counts = np.zeros(frame.height, dtype=np.bool_)
+                counts[chosen[first]] = True
+            inputs = _per_row(frame, [i.expression.alias(i.column) for i in source.inputs if i.expression is not None])
+            for i in source.inputs:
+                value = pl.Series("value", counts) if i.expression is None else inputs[i.column].alias("value")
+                if not counts.all():
+                    value = value.set(pl.Series(~counts), None)
+                rows = pl.DataFrame([pl.Series("slot", slots), i.value.read(slots).alias("base"), value])
+                columns.append(cumulative(i.accumulator.kind, rows, i.dtype).alias(i.column))
+                i.value.update(slots, value, ALL_ADDED)
+        return self._finish(frame.height, columns)
 
     def values(self, slots: Ids) -> pl.DataFrame:
         """Results of the calls for each slot, one column a call."""

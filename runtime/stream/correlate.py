@@ -43,7 +43,8 @@ class CorrelateSpec:
 
 
 class Correlate(Operator):
-    """Emits each row once per row that the Python table function returns for it; without any, not at all, or once with NULLs (outer).
+    """Emits each row once per row that the Python table function returns for it; without any, not at all, or once with NULLs
+    (outer).
 
     No state. The function is opened once per worker and called once per input row.
     """

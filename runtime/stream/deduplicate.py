@@ -76,8 +76,8 @@ class FirstArrivals(Operator):
 class FirstRows(Operator):
     """Emits the row of each key with the smallest event time, once the watermark has passed it.
 
-    Late rows are ignored and counted (Flink). State: rows that wait, an index of keys that are done. Cost: O(rows of the batch), and on
-    a watermark O(rows that become ready).
+    Late rows are ignored and counted (Flink). State: rows that wait, an index of keys that are done. Cost: O(rows of the
+    batch), and on a watermark O(rows that become ready).
     """
 
     def __init__(self, spec: DeduplicateSpec, time_column: str) -> None:

@@ -50,10 +50,11 @@ class GroupAggregateSpec:
 class GroupAggregate(Operator):
     """Keeps running values per group and emits each group's change, once a batch.
 
-    Emits +I for a new group, -U/+U when a result changed, -D when a group's last row was taken back; nothing for results that stay the
-    same. Without keys there is one group, which appears with the first row (Flink: no zero row in streaming).
+    Emits +I for a new group, -U/+U when a result changed, -D when a group's last row was taken back; nothing for results
+    that stay the same. Without keys there is one group, which appears with the first row (Flink: no zero row in streaming).
     State: an index from keys to slots; rows per slot (when the input retracts); the calls' running values by slot.
-    Cost of a batch: O(rows of the batch); bags of values (MIN/MAX/FIRST/LAST of an input that retracts) cost O(values of touched groups).
+    Cost of a batch: O(rows of the batch); bags of values (MIN/MAX/FIRST/LAST of an input that retracts) cost O(values of
+    touched groups).
     """
 
     def __init__(self, spec: GroupAggregateSpec) -> None:

@@ -66,10 +66,11 @@ _PRESERVED = {
 class Join(Operator):
     """Keeps all rows of both sides by key; each change of one side meets the rows of the other.
 
-    A removed row takes back its joined rows (-D), an added one emits them (+I); the two halves of an update that keeps its key are
+    A removed row takes back its joined rows (-D), an added one emits them (+I); the two halves of an update that keeps its
+    key are
     -U and +U. In outer joins a row without partners stands with NULLs, which is taken back when the first partner comes and
-    comes again when the last one goes; SEMI emits a left row while it has partners, ANTI while it has none. Changes of a batch are
-    folded: what a row of the other side was before the batch against what it is after.
+    comes again when the last one goes; SEMI emits a left row while it has partners, ANTI while it has none. Changes of a
+    batch are folded: what a row of the other side was before the batch against what it is after.
     State: one index of keys for both sides; per side the rows, a chain per key, the number of partners (sides that may stand
     alone), and, for sides that retract, an index over whole rows. Rows whose key is NULL meet nobody and are not kept.
     Cost: O(rows of the batch + joined rows).
@@ -224,8 +225,8 @@ class Join(Operator):
 class _Matches:
     """Partners of some rows of a batch.
 
-    counts: Number of partners of each row. rows, ids: (row of the batch, id of the other side's row) of each pair. joined: the pairs'
-    rows, when they are already made.
+    counts: Number of partners of each row. rows, ids: (row of the batch, id of the other side's row) of each pair. joined:
+    the pairs' rows, when they are already made.
     """
 
     counts: Ids
@@ -237,8 +238,8 @@ class _Matches:
 def _output_kinds(batch: Batch, slots: Ids, may_pair: bool) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """The kinds that a batch's rows give to what is joined with them.
 
-    -U and +U are kept where both halves of an update meet the same partners; otherwise they are -D and +I, since one half may come out
-    without the other.
+    -U and +U are kept where both halves of an update meet the same partners; otherwise they are -D and +I, since one half
+    may come out without the other.
     """
     kinds = batch.kind_values()
     if batch.is_insert_only:

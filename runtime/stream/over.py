@@ -1,6 +1,6 @@
 """OVER aggregates and ranking functions.
 
-Imports the plan, `runtime.state` and the operator contract.
+Imports the plan and the sibling files that compute them: along time, and over rows in any order.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tableapi.errors import UnsupportedError
-from tableapi.plan.nodes import NamedAgg, OverFrame
+from tableapi.plan.nodes import FrameBoundKind, NamedAgg, OverFrame
 from tableapi.plan.rex import SortKey
 from tableapi.runtime.stream.operator import Operator
 from tableapi.tablespec import RowSchema
@@ -18,8 +18,8 @@ from tableapi.tablespec import RowSchema
 class OverSpec:
     """Fields as in `plan.nodes.Over`. Output: the input's columns, then the calls.
 
-    `time_column`: the first ORDER BY column when it is an ascending time attribute (then output is +I as the watermark passes, or at once
-    for processing time); None: order by other columns, with updates to later rows.
+    `time_column`: the first ORDER BY column when it is an ascending time attribute (then output is +I as the watermark passes,
+    or at once for processing time); None: order by other columns, with updates to later rows.
     """
 
     input: RowSchema
@@ -32,6 +32,28 @@ class OverSpec:
     input_is_insert_only: bool = True
     generate_update_before: bool = True
 
+    def __post_init__(self) -> None:
+        if self.time_column is None:
+            return
+        if not self.input_is_insert_only:
+            raise UnsupportedError(
+                "OVER along time needs an insert-only input", fix="order by a column that is not a time attribute"
+            )
+        if self.frame.upper.kind is not FrameBoundKind.CURRENT_ROW:
+            raise UnsupportedError("OVER along time cannot look at following rows", fix="end the frame at CURRENT ROW")
+        for call in self.calls:
+            if call.call.function in _NEED_THE_FUTURE:
+                raise UnsupportedError(f"{call.call.function} needs rows to come", fix="run the query in batch mode")
+
     def create(self) -> Operator:
         """A new operator."""
-        raise UnsupportedError("Over is not supported yet", fix="run the query in batch mode")
+        if self.time_column is None:
+            from tableapi.runtime.stream.over_updating import UpdatingOver
+
+            return UpdatingOver(self)
+        from tableapi.runtime.stream.over_time import TimeOver
+
+        return TimeOver(self, self.time_column)
+
+
+_NEED_THE_FUTURE = frozenset({"LEAD", "NTILE", "CUME_DIST", "PERCENT_RANK"})

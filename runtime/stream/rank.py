@@ -68,9 +68,9 @@ class Rank(Operator):
 
     Without a rank number, rows that enter are +I and rows that leave -D. With one, each rank whose row changed is -U/+U.
     State: an index of partitions; rows in a RowStore with their order words; per partition a sorted buffer of row ids. With an
-    insert-only input the buffer holds `end` rows and nothing else is kept. Otherwise it holds about twice as many; rows behind it
-    are in an unsorted chain, from which the buffer is filled again when deletions have emptied it; rows to delete are found by
-    an index over all columns.
+    insert-only input the buffer holds `end` rows and nothing else is kept. Otherwise it holds about twice as many; rows
+    behind it are in an unsorted chain, from which the buffer is filled again when deletions have emptied it; rows to delete
+    are found by an index over all columns.
     Cost: a binary search and a short move a row; O(batch) apart from the refills, O(partition) once in `end` deletions.
     """
 
@@ -266,21 +266,28 @@ class Rank(Operator):
         self._equal.free(same[self._by_value.is_empty(same)])
         self._index.free(touched[(self._counts[touched] == 0) & (self._spilled[touched] == 0)])
 
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns by which rows are dealt out to workers."""
+        return self._spec.partition_by
+
     def snapshot(self, writer: SnapshotWriter) -> None:
         ids = self._store.live_ids()
         ids = ids[np.argsort(self._order.arrival(ids))]
         rows = self._store.gather(ids)
-        groups = key_groups(rows, self._spec.partition_by) if self._spec.partition_by else None
-        writer.frame("rows", SavedRows(self.context.subtask, groups).tag(rows))
+        keys = self.key_columns()
+        writer.frame("rows", SavedRows(self.context.subtask, key_groups(rows, keys) if keys else None).tag(rows))
 
     def restore(self, reader: SnapshotReader) -> None:
+        rows = self.saved_rows(reader)
+        if rows is not None:
+            slots, _ = self._index.insert(rows)
+            self._reserve_slots()
+            self._add(rows, slots)
+
+    def saved_rows(self, reader: SnapshotReader) -> pl.DataFrame | None:
+        """The rows that `snapshot` wrote, in order of arrival; None when there are none."""
         frame = reader.frame("rows")
-        if frame is None or not frame.height:
-            return
-        rows = untagged(frame)
-        slots, _ = self._index.insert(rows)
-        self._reserve_slots()
-        self._add(rows, slots)
+        return None if frame is None or not frame.height else untagged(frame)
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"rows": self._store.gather(self._store.live_ids())}

@@ -30,8 +30,8 @@ class SessionAggregate(WindowedOperator):
     """Aggregates rows of a key that follow each other within the gap; emits +I when the watermark passes last time + gap.
 
     Sessions that a row joins together become one. Rows whose session would be closed already are dropped and counted.
-    State: the open sessions by key; running values in parts, of which a session has one, and more after a merge; parts are put together
-    when the session closes. Cost of a batch: O(rows + open sessions of their keys); of closing: O(parts).
+    State: the open sessions by key; running values in parts, of which a session has one, and more after a merge; parts are
+    put together when the session closes. Cost of a batch: O(rows + open sessions of their keys); of closing: O(parts).
     """
 
     def __init__(self, spec: WindowAggregateSpec) -> None:

@@ -32,8 +32,8 @@ class Assigned:
 class Sessions:
     """Open sessions by key. A session is [first time, last time + gap); touching sessions are one (Flink).
 
-    Layout: an index of keys; first and last-plus-gap times by session id; a chain of sessions per key; session ids by end time, in
-    buckets as wide as the gap, for closing. Cost of a batch: O(rows + open sessions of their keys), with a sort.
+    Layout: an index of keys; first and last-plus-gap times by session id; a chain of sessions per key; session ids by end
+    time, in buckets as wide as the gap, for closing. Cost of a batch: O(rows + open sessions of their keys), with a sort.
     """
 
     def __init__(self, schema: dict[str, pl.DataType], gap_ms: int) -> None:
@@ -102,6 +102,8 @@ class Sessions:
         self.owner = grown(self.owner, bound, -1)
 
     def _note_ends(self, ids: Ids) -> None:
+        if not len(ids):
+            return
         buckets = self.ends[ids] // self._gap
         order = np.argsort(buckets, kind="stable")
         distinct, starts = np.unique(buckets[order], return_index=True)

@@ -35,7 +35,8 @@ _DELETED = "__deleted"
 class TemporalJoinSpec:
     """Fields as in `plan.nodes.TemporalJoin`. The right input is a changelog of versions, keyed by the right columns of `keys`.
 
-    Needs watermarks on both inputs. `right_time` None (processing time against a changelog) joins the latest version at arrival.
+    Needs watermarks on both inputs. `right_time` None (processing time against a changelog) joins the latest version at
+    arrival.
     """
 
     left: RowSchema
@@ -59,8 +60,8 @@ class TemporalJoin(Operator):
     """Joins left rows, once the watermark of both inputs has reached them, with the version of their key valid at their time.
 
     A version holds from its time until the next one; -D ends the key, -U is ignored. Emits the left rows' kinds; a left row
-    without version (or whose version does not meet the condition) is dropped, or padded with NULL in a LEFT join. Late left rows
-    are joined with what is still known.
+    without version (or whose version does not meet the condition) is dropped, or padded with NULL in a LEFT join. Late left
+    rows are joined with what is still known.
     State: waiting left rows; an index of right keys; versions in a RowStore, with times, in a chain per key. Versions that no
     waiting or later row can meet are removed when the watermark advances.
     Cost: O(rows) of a batch; on a watermark O(rows that become ready + versions of their keys + keys with several versions).

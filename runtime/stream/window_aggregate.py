@@ -1,4 +1,5 @@
-"""Aggregation over windows of time: TUMBLE, HOP, CUMULATE by slices, and rows that carry their window. Sessions: the sibling file.
+"""Aggregation over windows of time: TUMBLE, HOP, CUMULATE by slices, and rows that carry their window. Sessions: the sibling
+file.
 
 Imports the plan, `runtime.state`, the aggregate calls and the operator contract.
 """
@@ -105,8 +106,8 @@ class SliceAggregate(WindowedOperator):
     """Aggregates each row into the one slice it belongs to; a window's result is put together from its slices when it closes.
 
     A row costs the same however many windows cover it. Emits +I (keys, results, window) once per key and window, in order of
-    window end, when the watermark passes the window's last millisecond (processing time: when the clock does). Rows whose windows have
-    all closed are dropped and counted; rows that are late for some of their windows count in the others (Flink).
+    window end, when the watermark passes the window's last millisecond (processing time: when the clock does). Rows whose
+    windows have all closed are dropped and counted; rows that are late for some of their windows count in the others (Flink).
     State: an index over (keys, slice), running values by slot, the slots of each slice. Cost of a batch: O(rows); of a closing
     window: O(keys in its slices).
     """

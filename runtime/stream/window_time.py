@@ -1,7 +1,7 @@
 """Arithmetic of windows of time: slices, the windows that cover them, and the session time zone.
 
-All times are milliseconds since the epoch, of the wall clock in which the window is aligned: for TIMESTAMP the value itself, for
-TIMESTAMP_LTZ the session's local time. Pure functions; imports plan nodes, types, Polars and NumPy.
+All times are milliseconds since the epoch, of the wall clock in which the window is aligned: for TIMESTAMP the value itself,
+for TIMESTAMP_LTZ the session's local time. Pure functions; imports plan nodes, types, Polars and NumPy.
 """
 
 from __future__ import annotations
