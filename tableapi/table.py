@@ -469,21 +469,31 @@ class Table:
 
     @located
     def to_changelog(self, *arguments: Expression) -> Table:
-        """Each change of the table as a row that is only ever added, with its kind in a column `op`.
+        """Each change of the table as a row that is only ever added, with its kind in a first column `op`.
+
+        Args:
+            arguments: `descriptor("kind").as_argument("op")` names the column; `map_("INSERT", "c").as_argument("op_mapping")`
+                gives other codes, kinds without one are left out.
 
         Raises:
-            UnsupportedError: Always, for now.
+            UnsupportedError: In batch mode.
         """
-        raise _unsupported_changelog("to_changelog")
+        op, mapping = _changelog_arguments("to_changelog", arguments)
+        return self._with(self._builder.to_changelog(self._relation, op, mapping))
 
     @located
     def from_changelog(self, *arguments: Expression) -> Table:
         """Rows that say in a column `op` what they change, as a changing table.
 
+        Args:
+            arguments: `descriptor("kind").as_argument("op")` names the column; `map_("c", "INSERT").as_argument("op_mapping")`
+                says what other codes mean.
+
         Raises:
-            UnsupportedError: Always, for now.
+            UnsupportedError: In batch mode.
         """
-        raise _unsupported_changelog("from_changelog")
+        op, mapping = _changelog_arguments("from_changelog", arguments)
+        return self._with(self._builder.from_changelog(self._relation, op, mapping))
 
     # -- schema
 
@@ -651,10 +661,23 @@ def _check_count(count: Any, what: str) -> None:
         raise ValidationError(f"{what} is a number of rows, not {count!r}", where=caller())
 
 
-def _unsupported_changelog(method: str) -> Exception:
-    from tableapi.errors import UnsupportedError
-
-    return UnsupportedError(f"{method}() is not supported yet", where=caller(), fix="collect() rows carry their kind")
+def _changelog_arguments(method: str, arguments: Sequence[Any]) -> tuple[str | None, Unresolved | None]:
+    given: dict[str, Unresolved] = {}
+    for node in nodes_of(arguments, method):
+        if not isinstance(node, Call) or node.function != "NAMED_ARGUMENT":
+            raise ValidationError(
+                f"{method}() takes named arguments", where=node.where, fix="descriptor('op').as_argument('op')"
+            )
+        name = node.args[0].value if isinstance(node.args[0], Lit) else None
+        if name not in ("op", "op_mapping"):
+            raise UnknownNameError(f"{method}() has no argument '{name}'", where=node.where, exists="arguments: op, op_mapping")
+        given[name] = node.args[1]
+    op = given.get("op")
+    if op is None:
+        return None, given.get("op_mapping")
+    if not isinstance(op, Call) or op.function != "DESCRIPTOR" or len(op.args) != 1 or not isinstance(op.args[0], Name):
+        raise ValidationError("op is a column's name", where=op.where, fix="descriptor('op').as_argument('op')")
+    return op.args[0].parts[0], given.get("op_mapping")
 
 
 def _print(text: object) -> None:

@@ -226,6 +226,22 @@ class PhysicalPlanner:
         vertex = self._add("Correlate", spec, node.schema, [Edge(source.vertex)])
         return Stream(vertex, node.schema, source.keys, source.is_single)
 
+    def _tochangelog(self, node: n.ToChangelog, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.changelog_rows import ToChangelogSpec
+
+        source = self.plan(node.input)
+        vertex = self._add("ToChangelog", ToChangelogSpec(node.op, node.codes), node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, source.keys, source.is_single)
+
+    def _fromchangelog(self, node: n.FromChangelog, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.changelog_rows import FromChangelogSpec
+
+        if not self._inserts(node.input):
+            raise ChangelogError("FROM_CHANGELOG reads rows that are only ever added, but its input changes")
+        source = self.plan(node.input)
+        vertex = self._add("FromChangelog", FromChangelogSpec(node.op, node.codes), node.schema, [Edge(source.vertex)])
+        return Stream(vertex, node.schema, is_single=source.is_single)
+
     def _aggregate(self, node: n.Aggregate, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
 
@@ -331,7 +347,7 @@ class PhysicalPlanner:
             and {window.start, window.end} <= set(node.partition_by)
             and inserts
         ):
-            parts = tuple(p for p in node.partition_by if p not in (window.start, window.end))
+            parts = node.partition_by
             bounds = (window.start, window.end)
             return "WindowRank", WindowRankSpec(schema, bounds, parts, node.order_by, node.start, node.end, node.rank_name)
         first = node.order_by[0] if node.order_by else None

@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import polars as pl
 
-from tableapi.errors import TypeMismatchError, UnknownNameError, ValidationError, did_you_mean
+from tableapi.errors import TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import (
     Aggregate,
     Collect,
     Correlate,
     Filter,
+    FromChangelog,
     Inline,
     InlineFrame,
     Join,
@@ -31,6 +32,7 @@ from tableapi.plan.nodes import (
     SetKind,
     SetOp,
     Sink,
+    ToChangelog,
     Unnest,
     Values,
     WatermarkAssigner,
@@ -47,6 +49,7 @@ from tableapi.tablespec import ColumnKind, Field, RowSchema, TableSpec, TimeKind
 from tableapi.types import (
     AnyTimestampType,
     ArrayType,
+    CharacterType,
     DataType,
     IntType,
     MapType,
@@ -419,6 +422,38 @@ class Builder:
         node = Unnest(relation.node, rex, outputs, is_outer, ordinality)
         added = tuple(ScopeColumn(alias, v, f.name) for v, f in zip(visible, fields, strict=True))
         return replace(relation, node=node, columns=relation.columns + added)
+
+    def to_changelog(
+        self, relation: Relation, op: str | None = None, mapping: un.Unresolved | None = None, alias: str | None = None
+    ) -> Relation:
+        """Each change as a row with the code of its kind in a first column (`op` by default)."""
+        from tableapi.plan.changelog_codes import kind_codes
+
+        self._streams_only("TO_CHANGELOG")
+        node = _visible(relation)
+        name = op or "op"
+        if name in node.schema:
+            raise ValidationError(f"the table has a column '{name}' already", fix="name another one: op => DESCRIPTOR(kind)")
+        codes = kind_codes(None if mapping is None else self.resolve(mapping, relation))
+        return plain(ToChangelog(node, name, codes), alias)
+
+    def from_changelog(
+        self, relation: Relation, op: str | None = None, mapping: un.Unresolved | None = None, alias: str | None = None
+    ) -> Relation:
+        """Rows that say in a column (`op` by default) what they change, as a changing table."""
+        from tableapi.plan.changelog_codes import code_kinds
+
+        self._streams_only("FROM_CHANGELOG")
+        node = _visible(relation)
+        name = op or "op"
+        if not isinstance(node.schema[name].type, CharacterType):
+            raise TypeMismatchError(f"the column '{name}' that names the kinds is {node.schema[name].type}, not text")
+        codes = code_kinds(None if mapping is None else self.resolve(mapping, relation))
+        return plain(FromChangelog(node, name, codes), alias)
+
+    def _streams_only(self, function: str) -> None:
+        if not self.context.is_streaming:
+            raise UnsupportedError(f"{function} needs streaming mode", fix="EnvironmentSettings.in_streaming_mode()")
 
     def set_op(self, kind: SetKind, is_all: bool, relations: Sequence[Relation]) -> Relation:
         """UNION, INTERSECT or EXCEPT; columns are matched by position and brought to common types."""

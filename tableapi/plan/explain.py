@@ -188,6 +188,16 @@ def _(node: n.Correlate) -> str:
 
 
 @describe.register
+def _(node: n.ToChangelog) -> str:
+    return f"ToChangelog(op={node.op}, codes=[{_list(f'{k}={c}' for k, c in node.codes)}])"
+
+
+@describe.register
+def _(node: n.FromChangelog) -> str:
+    return f"FromChangelog(op={node.op}, codes=[{_list(f'{c}={k}' for c, k in node.codes)}])"
+
+
+@describe.register
 def _(node: n.Sort) -> str:
     return f"Sort({_list(node.order_by)})"
 

@@ -15,8 +15,9 @@ from typing import Any
 import polars as pl
 
 from tableapi.plan.rex import AggCall, Literal, Ref, Rex, SortKey
+from tableapi.row import RowKind
 from tableapi.tablespec import Field, RowSchema, TableSpec, TimeKind
-from tableapi.types import BigIntType, TimestampType
+from tableapi.types import BigIntType, TimestampType, VarCharType
 
 
 @dataclass(frozen=True)
@@ -586,6 +587,33 @@ class Correlate(Unary):
     def schema(self) -> RowSchema:
         new = tuple(replace(f, type=f.type.nullable()) for f in self.outputs) if self.is_outer else self.outputs
         return RowSchema(self.input.schema.fields + new)
+
+
+@dataclass(frozen=True)
+class ToChangelog(Unary):
+    """Each change as a row that is only ever added: the code of its kind in a first column `op`, then the changed row.
+
+    `codes` pairs kinds with their codes; changes of other kinds are left out.
+    """
+
+    op: str
+    codes: tuple[tuple[RowKind, str], ...]
+
+    @property
+    def schema(self) -> RowSchema:
+        return RowSchema((Field(self.op, VarCharType()), *(replace(f, time=None) for f in self.input.schema)))
+
+
+@dataclass(frozen=True)
+class FromChangelog(Unary):
+    """Rows that say in the column `op` what they change, as the changes themselves. `codes` pairs codes with kinds."""
+
+    op: str
+    codes: tuple[tuple[str, RowKind], ...]
+
+    @property
+    def schema(self) -> RowSchema:
+        return RowSchema(tuple(f for f in self.input.schema if f.name != self.op))
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ def _(node: n.Unary) -> Keys:
 
 
 @unique_keys.register
+def _(node: n.ToChangelog | n.FromChangelog) -> Keys:
+    return NO_KEYS
+
+
+@unique_keys.register
 def _(node: n.Project) -> Keys:
     renamed: dict[str, str] = {}
     for column in node.columns:
@@ -177,8 +182,10 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
         case n.Scan(table=table):
             kinds = facts(table).changelog
             return kinds if kinds == INSERT_ONLY else kinds | {RowKind.UPDATE_BEFORE}
-        case n.Inline() | n.Values():
+        case n.Inline() | n.Values() | n.ToChangelog():
             return INSERT_ONLY
+        case n.FromChangelog(codes=codes):
+            return frozenset(kind for _, kind in codes)
         case n.WindowAggregate() | n.IntervalJoin() | n.WindowJoin():
             return INSERT_ONLY
         case n.Aggregate(aggregates=()):

@@ -13,6 +13,8 @@ from tableapi.plan.scope import Relation
 from tableapi.sql import ast
 from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.sql.lateral import lateral_join
+from tableapi.sql.rewrite import parts
+from tableapi.types import RowType
 
 if TYPE_CHECKING:
     from tableapi.sql.query_planner import Names, QueryPlanner
@@ -23,8 +25,10 @@ _WINDOW_PARAMETERS = {
     "CUMULATE": ("DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"),
     "SESSION": ("DATA", "TIMECOL", "GAP"),
 }
-_OPTIONAL = ("OFFSET",)
-_NOT_YET = ("TO_CHANGELOG", "FROM_CHANGELOG", "ML_PREDICT", "ML_EVALUATE", "VECTOR_SEARCH")
+_OPTIONAL = ("OFFSET", "OP", "OP_MAPPING")
+_CHANGELOG_PARAMETERS = {"TO_CHANGELOG": ("INPUT", "OP", "OP_MAPPING"), "FROM_CHANGELOG": ("INPUT", "OP", "OP_MAPPING")}
+_TABLE_PARAMETERS = {**_WINDOW_PARAMETERS, **_CHANGELOG_PARAMETERS}
+_NOT_YET = ("ML_PREDICT", "ML_EVALUATE", "VECTOR_SEARCH")
 
 
 class TablePlanner:
@@ -51,8 +55,10 @@ class TablePlanner:
             case ast.UnnestTable():
                 start = self._start(names)
                 return self._unnest(start, table, names, alias, columns, is_outer=False)
-            case ast.TableFunction() if table.name.upper() not in _WINDOW_PARAMETERS:
+            case ast.TableFunction() if table.name.upper() not in _TABLE_PARAMETERS:
                 return self._table_function(self._start(names), table, names, alias, columns, is_outer=False)
+            case ast.TableFunction() if table.name.upper() in _CHANGELOG_PARAMETERS:
+                relation = self._changelog_function(table, names)
             case ast.TableFunction():
                 relation = self._window_function(table, names)
             case ast.TableName(system_time=time) if time is not None:
@@ -109,6 +115,8 @@ class TablePlanner:
         kind = table.name.upper()
         given = self._arguments(table, _WINDOW_PARAMETERS[kind])
         data, time = given["DATA"], given["TIMECOL"]
+        if isinstance(data, ast.QueryValue) and data.kind == "scalar":
+            data = ast.TableArgument(ast.Derived(data.where, data.query), where=data.where)
         if not isinstance(data, ast.TableArgument):
             raise ValidationError(f"the first argument of {kind} is a table: TABLE t", where=data.where)
         if not isinstance(time, ast.Descriptor) or len(time.columns) != 1:
@@ -123,6 +131,23 @@ class TablePlanner:
         partition_by = [self.queries.expression(p, relation, names) for p in data.partition_by]
         column = un.Name(time.columns, where=time.where)
         return self.builder.window_table(relation, WindowKind[kind], column, partition_by=partition_by, **sizes)
+
+    def _changelog_function(self, table: ast.TableFunction, names: Names) -> Relation:
+        kind = table.name.upper()
+        given = self._arguments(table, _CHANGELOG_PARAMETERS[kind])
+        data, op = given["INPUT"], given.get("OP")
+        if not isinstance(data, ast.TableArgument):
+            raise ValidationError(f"the input of {kind} is a table: TABLE t", where=data.where)
+        if data.partition_by or data.order_by:
+            raise UnsupportedError(f"PARTITION BY and ORDER BY of {kind} are not supported", where=data.where)
+        if op is not None and (not isinstance(op, ast.Descriptor) or len(op.columns) != 1):
+            raise ValidationError(f"the op column of {kind} is given as DESCRIPTOR(column)", where=op.where)
+        relation = self._plan(data.table, names, None, ())
+        mapping = given.get("OP_MAPPING")
+        mapping = None if mapping is None else self.queries.expression(mapping, relation, names)
+        column = op.columns[0] if isinstance(op, ast.Descriptor) else None
+        build = self.builder.to_changelog if kind == "TO_CHANGELOG" else self.builder.from_changelog
+        return build(relation, column, mapping)
 
     def _arguments(self, table: ast.TableFunction, parameters: tuple[str, ...]) -> dict[str, un.Unresolved]:
         """The arguments by parameter name, given by position or by name."""
@@ -167,7 +192,7 @@ class TablePlanner:
                 is_outer = self._correlated_outer(table, kind)
                 joined = self._unnest(left, right, names, alias, columns, is_outer=is_outer)
                 return self._filtered(joined, table, names)
-            case ast.TableFunction() if right.name.upper() not in _WINDOW_PARAMETERS:
+            case ast.TableFunction() if right.name.upper() not in _TABLE_PARAMETERS:
                 is_outer = self._correlated_outer(table, kind)
                 joined = self._table_function(left, right, names, alias, columns, is_outer=is_outer)
                 return self._filtered(joined, table, names)
@@ -183,14 +208,34 @@ class TablePlanner:
         if table.is_natural:
             shared = [n for n in left.names() if n in right.names()]
             if shared:
-                return self.builder.join(left, right, kind, using=shared)
+                return _shared_first(self.builder.join(left, right, kind, using=shared), shared)
             return self.builder.join(left, right, kind)
         if table.using is not None:
-            return self.builder.join(left, right, kind, using=table.using)
+            return _shared_first(self.builder.join(left, right, kind, using=table.using), table.using)
         condition = None
         if table.condition is not None:
             condition = self.queries.expression(table.condition, self._both(left, right), names)
+            if any(isinstance(p, un.Subquery) for p in parts(condition)):
+                return self._join_with_subquery(left, right, kind, condition)
         return self.builder.join(left, right, kind, condition)
+
+    def _join_with_subquery(self, left: Relation, right: Relation, kind: JoinKind, condition: un.Unresolved) -> Relation:
+        """An inner join whose condition holds a sub-query: the parts with sub-queries filter the joined rows."""
+        if kind is not JoinKind.INNER:
+            raise UnsupportedError(
+                f"a sub-query in the condition of a {kind.value} JOIN is not supported yet", where=condition.where
+            )
+        plain: un.Unresolved | None = None
+        later: list[un.Unresolved] = []
+        for part in _conjuncts(condition):
+            if any(isinstance(p, un.Subquery) for p in parts(part)):
+                later.append(part)
+            else:
+                plain = part if plain is None else un.Call("AND", (plain, part), where=part.where)
+        joined = self.builder.join(left, right, kind, plain)
+        for part in later:
+            joined = self.builder.filter(joined, part, "ON")
+        return joined
 
     def _both(self, left: Relation, right: Relation) -> Relation:
         """What a join condition can refer to."""
@@ -239,7 +284,15 @@ class TablePlanner:
         self, left: Relation, table: ast.UnnestTable, names: Names, alias: str | None, columns: Sequence[str], *, is_outer: bool
     ) -> Relation:
         collection = self.queries.expression(table.collection, left, names)
+        if alias is not None and not columns and not table.with_ordinality:
+            columns = self._element_name(collection, left, alias)
         return self.builder.unnest(left, collection, columns, alias, is_outer=is_outer, with_ordinality=table.with_ordinality)
+
+    def _element_name(self, collection: un.Unresolved, left: Relation, alias: str) -> tuple[str, ...]:
+        """`UNNEST(a) AS u` calls the one column of plain elements `u`."""
+        data_type = self.builder.resolve(collection, left).type
+        element = getattr(data_type, "element_type", None)
+        return () if element is None or isinstance(element, RowType) else (alias,)
 
     def _table_function(
         self,
@@ -290,6 +343,18 @@ class TablePlanner:
 
 def _without_alias(table: ast.TableReference) -> tuple[ast.TableReference, str | None, Sequence[str]]:
     return (table.table, table.alias, table.columns) if isinstance(table, ast.Aliased) else (table, None, ())
+
+
+def _conjuncts(condition: un.Unresolved) -> list[un.Unresolved]:
+    if isinstance(condition, un.Call) and condition.function == "AND":
+        return [part for arg in condition.args for part in _conjuncts(arg)]
+    return [condition]
+
+
+def _shared_first(relation: Relation, shared: Sequence[str]) -> Relation:
+    """USING and NATURAL columns come first, then the others of both sides."""
+    first = [c for name in shared for c in relation.columns if c.name == name and not c.is_merged]
+    return replace(relation, columns=(*first, *(c for c in relation.columns if c not in first)))
 
 
 def _is_true(condition: un.Unresolved | None) -> bool:
