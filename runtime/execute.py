@@ -39,6 +39,7 @@ class ExecutionSettings:
         state_ttl_ms: How long state of unbounded operators is kept; None: for ever.
         check_edges: Check every edge of the job (tests).
         options: The whole session configuration as text.
+        database: The current database.
     """
 
     is_streaming: bool = True
@@ -51,10 +52,11 @@ class ExecutionSettings:
     state_ttl_ms: int | None = None
     check_edges: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    database: str = "default_database"
 
     def session(self) -> SessionContext:
         """What expressions may depend on."""
-        return SessionContext(self.time_zone, time.time_ns() // 1000)
+        return SessionContext(self.time_zone, time.time_ns() // 1000, self.database)
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ class TableEnvironment:
             linger_ms=config.option("pipeline.linger") // millisecond,
             check_edges=config.option("pipeline.check-edges"),
             options=config.get_configuration().to_dict(),
+            database=self.get_current_database(),
             **values,
         )
 
