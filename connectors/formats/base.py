@@ -72,6 +72,10 @@ class TextDecoder(ABC):
     def decode(self, data: bytes) -> Decoded:
         """The rows of `data`, which holds whole records. Columns: the requested ones in their Polars types."""
 
+    def decode_records(self, records: Sequence[bytes]) -> Decoded:
+        """The rows of records that were cut by other means than this format's own."""
+        return self.decode(b"".join(record + b"\n" for record in records))
+
     def boundary(self, data: bytes) -> int:
         """Length of the longest start of `data` that holds whole records (0: none)."""
         return data.rfind(b"\n") + 1

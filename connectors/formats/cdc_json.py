@@ -87,6 +87,9 @@ class ChangeDecoder(TextDecoder):
         frame, kinds = self._changes(self._relevant(decoded.frame))
         return Decoded(frame, kinds, () if self.reader.is_lenient else decoded.bad)
 
+    def decode_records(self, records: Sequence[bytes]) -> Decoded:
+        return self.decode(b"".join(record.replace(b"\n", b" ") + b"\n" for record in records))
+
     def _fast(self, data: bytes) -> pl.DataFrame:
         records = self._unwrap(self.reader.fast(data))
         wrong = self._wrong(records).drop_nulls()

@@ -29,16 +29,20 @@ class RawDecoder(TextDecoder):
 
     def decode(self, data: bytes) -> Decoded:
         body = data[:-1] if data.endswith(b"\n") else data
-        lines = body.split(b"\n") if data else []
-        if self.is_binary:
-            return Decoded(pl.DataFrame({self.column: pl.Series(lines, dtype=pl.Binary)}))
+        if not data or self.is_binary:
+            return self.decode_records(body.split(b"\n") if data else [])
         try:
-            texts = body.decode(self.charset).split("\n") if data else []
+            texts = body.decode(self.charset).split("\n")
             return Decoded(pl.DataFrame({self.column: pl.Series(texts, dtype=pl.String)}))
         except UnicodeDecodeError:
-            return self._by_line(lines)
+            return self.decode_records(body.split(b"\n"))
 
-    def _by_line(self, lines: list[bytes]) -> Decoded:
+    def decode_records(self, records: Sequence[bytes]) -> Decoded:
+        if self.is_binary:
+            return Decoded(pl.DataFrame({self.column: pl.Series(records, dtype=pl.Binary)}))
+        return self._by_line(records)
+
+    def _by_line(self, lines: Sequence[bytes]) -> Decoded:
         texts: list[str] = []
         bad: list[BadRecord] = []
         offset = 0
