@@ -139,6 +139,7 @@ class SliceAggregate(WindowedOperator):
         slots, new_rows = self._index.insert(keyed)
         self._aggregates.reserve(self._index.bound)
         if len(new_rows):
+            if len(new_rows):
             self._register(ends[new_rows], slots[new_rows])
         adds = None if batch.is_insert_only else batch.adds()
         self._aggregates.update(slots, batch.frame, adds)
