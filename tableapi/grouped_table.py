@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tableapi.count_window import counts_rows, select_count_window
 from tableapi.errors import ValidationError
 from tableapi.expression import Expression
 from tableapi.expression_base import caller
@@ -94,6 +95,8 @@ class WindowGroupedTable:
         """Computes columns of each group in each window; `col("w").start` and the like speak of the window."""
         table = self._table
         plain, items = place_keys(self._keys, nodes_of(fields, "select"))
+        if counts_rows(self._window.size) or counts_rows(self._window.slide):
+            return table._with(select_count_window(table._builder, table._relation, self._window, plain, items))
         relation, keys = self._windowed(plain)
         return table._with(table._builder.group(relation, keys, items, naming="api"))
 

@@ -65,7 +65,7 @@ class GroupWindow:
         return WindowKind[self.kind]
 
     def check(self) -> None:
-        """Refuses windows that count rows.
+        """Refuses windows that count rows where only windows of time can be.
 
         Raises:
             UnsupportedError: The size or slide is a number of rows.
@@ -73,9 +73,9 @@ class GroupWindow:
         for length in (self.size, self.slide):
             if isinstance(length, Call) and length.function == ROW_INTERVAL_MARK:
                 raise UnsupportedError(
-                    "a group window of a number of rows is not supported yet",
+                    "a Python aggregate that returns a row cannot be used over windows of a number of rows",
                     where=self.where,
-                    fix="use a window of time: Tumble.over(lit(10).minutes)",
+                    fix="use select(), or a window of time: Tumble.over(lit(10).minutes)",
                 )
 
 

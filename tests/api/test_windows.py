@@ -108,5 +108,22 @@ def test_windows_that_are_refused(events):
         events.window(Tumble.over(lit(1).minutes).on(col("ts")))
     with pytest.raises(ValidationError, match="exactly once"):
         events.window(Tumble.over(lit(1).minutes).on(col("ts")).alias("w")).group_by(col("k"))
-    with pytest.raises(UnsupportedError, match="number of rows"):
+    with pytest.raises(UnsupportedError, match="processing-time"):
         events.window(Tumble.over(row_interval(2)).on(col("ts")).alias("w")).group_by(col("w")).select(col("v").sum)
+
+
+def test_windows_of_rows(stream, rows, tmp_path):
+    """Only full windows give rows; each key counts for itself."""
+    (tmp_path / "events.json").write_text(ROWS)
+    stream.execute_sql(
+        "CREATE TABLE events (k STRING, v INT, pt AS PROCTIME()) "
+        f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path}', 'format' = 'json')"
+    )
+    events = stream.from_path("events")
+    twos = events.window(Tumble.over(row_interval(2)).on(col("pt")).alias("w"))
+    assert rows(twos.group_by(col("w")).select(col("v").sum.alias("s"), col("v").count)) == [(11, 2), (3, 2), (7, 2)]
+    assert rows(twos.group_by(col("w"), col("k")).select(col("k"), col("v").sum.alias("s"))) == [("a", 10), ("a", 4), ("b", 7)]
+    sliding = events.window(Slide.over(row_interval(3)).every(row_interval(2)).on(col("pt")).alias("w"))
+    assert rows(sliding.group_by(col("w")).select(col("v").min.alias("lo"), col("v").max.alias("hi"))) == [(1, 3), (3, 5)]
+    with pytest.raises(ValidationError, match="no start"):
+        twos.group_by(col("w")).select(col("w").start)
