@@ -127,7 +127,9 @@ def check_consumers(log, logged, histories):
             for offset, *event in rows:
                 assert logged[topic, number][offset] == tuple(event), "offset is not its event"
                 covered[topic, number].add(offset)
+    drained = worker.History(histories / "c-drained")
     for topic, number, rows in drain_group(log):
+        drained.note(topic, number, rows)
         covered[topic, number].update(row[0] for row in rows)
     for key, offsets in covered.items():
         assert offsets == set(range(len(logged[key]))), "the group has left out events"
