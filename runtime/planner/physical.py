@@ -309,9 +309,9 @@ class PhysicalPlanner:
         source = self.plan(node.input)
         time_column, is_event_time = None, True
         if node.order_by and node.order_by[0].ascending:
-            time = source.schema[node.order_by[0].column]
-            if time.time is not None:
-                time_column, is_event_time = time.name, time.time is TimeKind.ROWTIME
+            first = source.schema[node.order_by[0].column]
+            if first.time is not None:
+                time_column, is_event_time = first.name, first.time is TimeKind.ROWTIME
         spec = OverSpec(
             source.schema,
             node.partition_by,
