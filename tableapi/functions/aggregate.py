@@ -263,7 +263,7 @@ def _array_agg_finish(columns: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr
 _PERCENTAGES = Param(
     "a number from 0 to 1, or an ARRAY of them",
     lambda t: isinstance(t, NumericType) or (isinstance(t, ArrayType) and isinstance(t.element_type, NumericType)),
-    lambda t: ArrayType(DoubleType(is_nullable=t.element_type.is_nullable)) if isinstance(t, ArrayType) else DoubleType(),
+    lambda t: ArrayType(DoubleType()) if isinstance(t, ArrayType) else DoubleType(),
 )
 
 

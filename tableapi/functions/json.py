@@ -39,6 +39,8 @@ from tableapi.types import (
     FractionalType,
     IntegralType,
     NullType,
+    RowField,
+    RowType,
     VarCharType,
     VariantType,
 )
@@ -308,10 +310,21 @@ _AGGREGATE_TEXT = VarCharType(2000, is_nullable=False)
 
 
 def _entry(args: Sequence[pl.Expr], types: Sequence[DataType]) -> pl.Expr:
-    """The text of one member of a JSON aggregate; NULL when it is to be left out."""
+    """One member of a JSON aggregate as (key, text); the text is NULL when it is to be left out."""
     value = to_json(args[-1], types[-1], SessionContext())
     text = pl.when(args[0] == "ABSENT").then(value).otherwise(value.fill_null("null"))
-    return text if len(args) == 2 else pl.concat_str([quote(args[1]), pl.lit(":"), text])
+    if len(args) == 2:
+        return pl.struct(pl.lit(None, dtype=pl.String).alias("key"), text.alias("text"))
+    return pl.struct(args[1].alias("key"), pl.concat_str([quote(args[1]), pl.lit(":"), text]).alias("text"))
+
+
+_ENTRY_TYPE = RowType((RowField("key", VarCharType()), RowField("text", VarCharType())))
+
+
+def _texts(entries: pl.Expr, is_object: bool) -> pl.Expr:
+    """The texts of a group's members; of equal keys the last one stays."""
+    kept = entries.filter(entries.struct.field("key").is_last_distinct()) if is_object else entries
+    return kept.struct.field("text").drop_nulls()
 
 
 def _aggregate(name: str, arity: int, brackets: str, default: str, doc: str) -> AggregateFunction:
@@ -323,15 +336,15 @@ def _aggregate(name: str, arity: int, brackets: str, default: str, doc: str) -> 
         return Resolved(tuple(a.type for a in args), _AGGREGATE_TEXT)
 
     def lower(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-        members = _entry(args, [a.type for a in call.args]).drop_nulls().str.join(",")
+        members = _texts(_entry(args, [a.type for a in call.args]), arity == 3).str.join(",")
         return pl.concat_str([pl.lit(brackets[0]), members.fill_null(""), pl.lit(brackets[1])])
 
     def accumulators(types: Sequence[DataType], result: DataType) -> tuple[Accumulator, ...]:
-        texts = ArrayType(VarCharType(), is_nullable=False)
-        return (Accumulator(AccumulatorKind.VALUES, texts, lambda args: _entry(args, types)),)
+        entries = ArrayType(_ENTRY_TYPE, is_nullable=False)
+        return (Accumulator(AccumulatorKind.VALUES, entries, lambda args: _entry(args, types)),)
 
     def finish(columns: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-        members = columns[0].list.drop_nulls().list.join(",")
+        members = columns[0].list.eval(_texts(pl.element(), arity == 3)).list.join(",")
         return pl.concat_str([pl.lit(brackets[0]), members, pl.lit(brackets[1])])
 
     return AggregateFunction(

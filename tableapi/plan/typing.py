@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tableapi.errors import TypeMismatchError
-from tableapi.plan.rex import Cast, Literal, Rex
+from tableapi.plan.rex import Call, Cast, Literal, Rex
 from tableapi.types import (
     MAX_DECIMAL_PRECISION,
     AnyTimestampType,
@@ -216,13 +216,24 @@ def implicit_cast(rex: Rex, data_type: DataType) -> Rex:
     target = data_type.with_nullability(rex.type.is_nullable)
     if rex.type == target:
         return rex
-    if isinstance(rex, Literal):
-        folded = _fold_literal(rex, target)
-        if folded is not None:
-            return folded
+    folded = _folded(rex, target)
+    if folded is not None:
+        return folded
     if not can_cast(rex.type, target, implicit=False):
         raise TypeMismatchError(f"a value of type {rex.type} cannot become {target}", where=rex.where, fix="use another type")
     return Cast(target, rex, is_implicit=True, where=rex.where)
+
+
+def _folded(rex: Rex, target: DataType) -> Literal | None:
+    """A constant, or an array of constants, as a constant of the target type."""
+    if isinstance(rex, Literal):
+        return _fold_literal(rex, target)
+    if isinstance(rex, Call) and rex.function == "ARRAY" and isinstance(target, ArrayType):
+        element = target.element_type
+        items = [_folded(a, element.with_nullability(a.type.is_nullable)) if a.type != element else a for a in rex.args]
+        if all(isinstance(i, Literal) for i in items):
+            return Literal(target, tuple(i.value for i in items if isinstance(i, Literal)), where=rex.where)
+    return None
 
 
 def _fold_literal(rex: Literal, target: DataType) -> Literal | None:
