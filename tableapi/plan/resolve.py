@@ -17,7 +17,7 @@ from tableapi.plan.nodes import FrameBound, FrameBoundKind, OverFrame
 from tableapi.plan.rex import Call, Cast, Literal, OuterRef, Ref, Rex, SubqueryRex, UdfCall
 from tableapi.plan.scope import PlanContext, Relation
 from tableapi.plan.typing import can_cast, implicit_cast, literal_type
-from tableapi.types import BigIntType, BooleanType, CharacterType, DataType, DayTimeIntervalType, RowType
+from tableapi.types import BigIntType, BooleanType, CharacterType, DataType, DayTimeIntervalType, NumericType, RowType
 
 
 @dataclass(frozen=True)
@@ -331,9 +331,24 @@ class Resolver:
         if over.lower is None and over.upper is None:
             upper = FrameBoundKind.CURRENT_ROW if order_by else FrameBoundKind.UNBOUNDED
             return OverFrame(over.is_rows, FrameBound(FrameBoundKind.UNBOUNDED), FrameBound(upper))
+        if not over.is_rows:
+            for bound in (over.lower, over.upper):
+                self._check_range(bound, order_by)
         lower = self._bound(over.lower, over.is_rows)
         upper_bound = self._bound(over.upper, over.is_rows) if over.upper else FrameBound(FrameBoundKind.CURRENT_ROW)
         return OverFrame(over.is_rows, lower, upper_bound)
+
+    def _check_range(self, bound: un.Bound | None, order_by: tuple[SortRex, ...]) -> None:
+        """A RANGE frame bounds time by an interval and numbers by a number."""
+        if bound is None or bound.offset is None or bound.offset == un.Lit(0) or not order_by:
+            return
+        by, offset = order_by[0].rex.type, self.resolve(bound.offset).type
+        if isinstance(by, NumericType) != isinstance(offset, NumericType):
+            raise TypeMismatchError(
+                f"a RANGE over {by.nullable()} cannot be bounded by {offset.nullable()}",
+                where=bound.where,
+                fix="use an INTERVAL for time, a number for numbers, or ROWS",
+            )
 
     def _bound(self, bound: un.Bound | None, is_rows: bool) -> FrameBound:
         if bound is None or bound.offset is None:

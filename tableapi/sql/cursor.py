@@ -215,6 +215,8 @@ class Cursor(Parser):  # type: ignore[misc]
         """Consumes string literals that stand side by side and mean one text."""
         text = self.string()
         while self.kind() is TokenType.STRING:
+            if "\n" not in self.sql[self._prev.end : self._curr.start]:
+                self.fail("a text continues only on another line", fix="write one text, or join them with ||")
             text += self.next_token().text
         return text
 

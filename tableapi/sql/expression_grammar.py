@@ -72,7 +72,7 @@ _NOT_FUNCTIONS = frozenset(
         *("LATERAL", "UNNEST", "ESCAPE", "ANY", "SOME", "CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER", "INTERVAL"),
     }
 )
-_NO_PARENTHESES = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP")
+NO_PARENTHESES = ("CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP")
 _QUERY_STARTS = ("SELECT", "WITH", "VALUES", "TABLE")
 _QUERY_CONTINUES = ("UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH")
 _BALANCED_FROM = 16
@@ -198,8 +198,15 @@ class ExpressionGrammar(TypeGrammar):
         if word == "SIMILAR":
             self.expect("TO")
         pattern = self._term()
-        escape = (self._term(),) if self.accept("ESCAPE") else ()
+        escape = (self._escape(),) if self.accept("ESCAPE") else ()
         return Call("SIMILAR_TO" if word == "SIMILAR" else word, (arg, pattern, *escape), where=self.span(start))
+
+    def _escape(self) -> Unresolved:
+        token = self._curr
+        escape = self._term()
+        if isinstance(escape, Lit) and isinstance(escape.value, str) and len(escape.value) != 1:
+            self.fail("ESCAPE needs one character", token)
+        return escape
 
     def _overlaps(self, arg: Unresolved, start: Token) -> Unresolved:
         other = self._term()
@@ -230,7 +237,8 @@ class ExpressionGrammar(TypeGrammar):
             return self._postfix()
         arg = self._sign()
         if isinstance(arg, Lit) and isinstance(arg.value, int | float | Decimal) and not isinstance(arg.value, bool):
-            return replace(arg, value=-arg.value, where=self.span(start))
+            is_int = isinstance(arg.value, int) and arg.value <= 2**31
+            return Lit(-arg.value, None if is_int else arg.data_type, where=self.span(start))
         return Call("NEGATE", (arg,), where=self.span(start))
 
     def _postfix(self) -> Unresolved:
@@ -306,10 +314,11 @@ class ExpressionGrammar(TypeGrammar):
             found = getattr(self, method)(token)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-        if word in _NO_PARENTHESES:
+        if word in NO_PARENTHESES:
             self._advance()
-            if self.kind() is TokenType.L_PAREN and word != "CURRENT_DATE":
-                self._precision()
+            if self.kind() is TokenType.L_PAREN:
+                self.open()
+                self.close()
             return Call(word, where=self.span(token))
         if self.kind(1) is TokenType.L_PAREN and word not in _NOT_FUNCTIONS:
             return self._name_or_call()
@@ -319,12 +328,6 @@ class ExpressionGrammar(TypeGrammar):
         if word in RESERVED:
             self.unexpected("an expression")
         return self._name_or_call()
-
-    def _precision(self) -> None:
-        self.open()
-        if self.kind() is TokenType.NUMBER:
-            self.integer()
-        self.close()
 
     def _constant(self, token: Token) -> Unresolved:
         word = self.next_token().text.upper()

@@ -10,6 +10,7 @@ from sqlglot.tokens import Token, TokenType
 from tableapi.plan.unresolved import As, Call, SortItem, Unresolved
 from tableapi.sql import ast
 from tableapi.sql.call_grammar import CallGrammar
+from tableapi.sql.expression_grammar import NO_PARENTHESES
 
 _JOIN_STARTS = ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL")
 
@@ -125,15 +126,14 @@ class QueryGrammar(CallGrammar):
             if self.at("EXCEPT") and self.kind(1) is TokenType.L_PAREN:
                 self.unsupported("* EXCEPT (…)", fix="list the columns")
             return star
-        start = self._curr
+        start, index = self._curr, self._index
         item = self.expr()
-        if self.accept("AS"):
-            return As(item, (self.name("a column alias"),), where=self.span(start))
-        if self.is_name():
+        is_named_after_itself = self._index == index + 1 and start.text.upper() in (*NO_PARENTHESES, "PI")
+        if self.accept("AS") or self.is_name():
             return As(item, (self.name("a column alias"),), where=self.span(start))
         if self.kind() is TokenType.STRING:
             self.fail("a column alias is a name, not text", fix="write it in back-ticks")
-        return item
+        return As(item, (start.text,), where=self.span(start)) if is_named_after_itself else item
 
     def _window_item(self) -> tuple[str, ast.WindowDefinition]:
         name = self.name("the name of a window")

@@ -13,10 +13,12 @@ from typing import Any
 from tableapi.errors import Location, TableApiError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
 from tableapi.plan.builder import Builder
-from tableapi.plan.nodes import Node, SetKind
+from tableapi.plan.nodes import Node, SetKind, walk
 from tableapi.plan.resolve import output_name
+from tableapi.plan.rex import OuterRef
+from tableapi.plan.rex import walk as walk_rex
 from tableapi.plan.scope import PlanContext, Relation
-from tableapi.sql import ast
+from tableapi.sql import ast, checks
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.grouping import GroupedSelect, expand_grouping
 from tableapi.sql.rewrite import map_parts
@@ -34,6 +36,12 @@ class Names:
 
     tables: Mapping[str, Relation] = field(default_factory=dict)
     outer: Relation | None = None
+    accepts_null: bool = False
+    """Whether a select item may be an untyped NULL: in INSERT the target column gives it its type."""
+
+    def inner(self) -> Names:
+        """What a query in FROM or WITH sees."""
+        return replace(self, accepts_null=False)
 
 
 @contextmanager
@@ -88,7 +96,7 @@ class QueryPlanner:
                 raise AssertionError(query)
 
     def _with_table(self, table: ast.CommonTable, names: Names) -> Names:
-        relation = self.plan(table.query, names)
+        relation = self.plan(table.query, names.inner())
         if table.columns:
             with located(table.where):
                 relation = self.renamed(relation, None, table.columns)
@@ -116,6 +124,9 @@ class QueryPlanner:
 
     def _values(self, rows: Sequence[Sequence[un.Unresolved]], names: Names) -> Relation:
         nothing = self._outer(self.builder.one_row(), names)
+        for value in (v for row in rows for v in row):
+            if not names.accepts_null:
+                checks.no_untyped_null(value)
         written = [[self.expression(v, nothing, names) for v in row] for row in rows]
         for row in written:
             for value in row:
@@ -139,9 +150,9 @@ class QueryPlanner:
             yield replace(item, arg=self.expression(item.arg, relation, names))
 
     def _select(self, select: ast.Select, names: Names, ordering: ast.OrderedQuery | None = None) -> Relation:
-        self._check_hints(select.hints)
-        relation = self.tables.plan(select.source, names) if select.source else self.builder.one_row()
+        relation = self.tables.plan(select.source, names.inner()) if select.source else self.builder.one_row()
         relation = self._outer(relation, names)
+        self._check_hints(select.hints, relation)
         if select.source is None and any(isinstance(i, un.Star) for i in select.items):
             raise ValidationError("SELECT * needs a FROM clause", where=select.items[0].where)
         if select.condition is not None:
@@ -150,10 +161,12 @@ class QueryPlanner:
                 relation = self.builder.filter(relation, condition)
         block = self._block(select, relation, names, ordering)
         if select.qualify is not None:
-            return self._qualified(select, relation, block)
-        return self._build(relation, block)
+            built = self._qualified(select, relation, block)
+        else:
+            built = self._build(relation, block)
+        return _as_written(built, block.items, relation)
 
-    def _check_hints(self, hints: Sequence[ast.Hint]) -> None:
+    def _check_hints(self, hints: Sequence[ast.Hint], relation: Relation) -> None:
         for hint in hints:
             if hint.name not in _PERFORMANCE_HINTS:
                 raise UnsupportedError(
@@ -161,6 +174,7 @@ class QueryPlanner:
                     where=hint.where,
                     fix="set table.exec.state.ttl for the whole job" if hint.name == "STATE_TTL" else "leave it out",
                 )
+        checks.hint_names(hints, relation)
 
     def _block(self, select: ast.Select, relation: Relation, names: Names, ordering: ast.OrderedQuery | None) -> GroupedSelect:
         """The clauses of a SELECT in the builder's terms, with windows, sub-queries and `x.*` replaced."""
@@ -171,10 +185,14 @@ class QueryPlanner:
             return self.expression(resolve_windows(expression, windows), relation, names)
 
         items = [part for item in select.items for part in self._item(item, relation, ready)]
+        for item in items if not names.accepts_null else ():
+            checks.no_untyped_null(item.arg if isinstance(item, un.As) else item)
         order_by = ordering.order_by if ordering else ()
+        if group is None:
+            checks.grouping_calls(items)
         return GroupedSelect(
             items=items,
-            keys=None if group is None else [ready(k) for k in group.keys],
+            keys=None if group is None else [checks.group_key(ready(k), relation) for k in group.keys],
             sets=None if group is None else group.sets,
             having=None if select.having is None else ready(select.having),
             qualify=None if select.qualify is None else ready(select.qualify),
@@ -236,6 +254,7 @@ class QueryPlanner:
             return map_parts(expression, lift)
 
         assert block.qualify is not None
+        checks.qualify(block.qualify, block.items)
         condition = lift(block.qualify)
         inner = replace(block, items=[*block.items, *hidden], qualify=None, order_by=[], fetch=None, offset=0)
         if block.distinct:
@@ -257,14 +276,36 @@ class QueryPlanner:
                 raise UnsupportedError(f"the named argument '{name} =>' is not supported yet", where=expression.where)
             case ast.FieldStar():
                 raise ValidationError("'.*' can only be an item of a select list", where=expression.where)
+            case un.Name():
+                with located(expression.where):
+                    return self._name(expression, relation)
             case ast.GroupingSet():
                 raise ValidationError("grouping sets can only stand in GROUP BY", where=expression.where)
             case _:
+                if isinstance(expression, un.Call):
+                    checks.call(expression)
+                elif isinstance(expression, un.Over):
+                    checks.over(expression)
                 return map_parts(expression, lambda part: self.expression(part, relation, names))
+
+    def _name(self, name: un.Name, relation: Relation) -> un.Unresolved:
+        """A name; `catalog.database.table.column` becomes `table.column`, and PI that is no column is the number."""
+        first = name.parts[0]
+        if relation.has_qualifier(first) or relation.outer is not None or relation.find(None, first) is not None:
+            return name
+        if first.upper() == "PI" and len(name.parts) == 1:
+            return un.Call("PI", where=name.where)
+        for length in (2, 3):
+            table = name.parts[:length]
+            is_in_query = len(name.parts) > length and relation.has_qualifier(table[-1])
+            if is_in_query and self.catalog.find_table(self.catalog.qualify(table)) is not None:
+                return replace(name, parts=name.parts[length - 1 :])
+        return name
 
     def _query_value(self, value: ast.QueryValue, relation: Relation, names: Names) -> un.Unresolved:
         args = tuple(self.expression(a, relation, names) for a in value.args)
-        inner = self.plan(value.query, replace(names, outer=relation))
+        inner = self.plan(value.query, replace(names.inner(), outer=relation))
+        _check_depth(self.node(inner), value.where)
         if value.kind in ("any", "all"):
             return self._quantified(value, args, inner)
         return un.Subquery(value.kind, self.node(inner), args, value.negated, where=value.where)
@@ -312,6 +353,34 @@ class QueryPlanner:
                 fix=did_you_mean(parts[-1], known),
             )
         return found
+
+
+def _check_depth(node: Node, where: Location | None) -> None:
+    """Only the next enclosing query can be referred to (yet)."""
+    from tableapi.plan.rules.subquery import _expressions
+
+    for part in walk(node):
+        for rex in _expressions(part):
+            if any(isinstance(r, OuterRef) and r.depth > 1 for r in walk_rex(rex)):
+                raise UnsupportedError(
+                    "a sub-query that refers to a query further out than the next one is not supported yet", where=where
+                )
+
+
+def _as_written(built: Relation, items: Sequence[un.Unresolved], source: Relation) -> Relation:
+    """The relation with the names of the select list, also where two are alike (the plan's own names are unique).
+
+    So a query around it finds them ambiguous, as it should.
+    """
+    names: list[str] = []
+    for item in items:
+        if isinstance(item, un.Star):
+            names.extend(c.name for c in source.star(item.qualifier))
+        else:
+            names.append(output_name(item) or f"EXPR${len(names)}")
+    if len(set(names)) == len(names):
+        return built
+    return replace(built, columns=tuple(replace(c, name=n) for c, n in zip(built.columns, names, strict=True)))
 
 
 def _same_union(left: ast.SetOperation, query: ast.SetOperation) -> bool:

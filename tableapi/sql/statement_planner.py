@@ -9,10 +9,10 @@ from typing import Any
 from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import Sink
-from tableapi.plan.scope import PlanContext, Relation
+from tableapi.plan.scope import PlanContext, Relation, plain
 from tableapi.sql import ast, definitions, statements
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
-from tableapi.sql.query_planner import QueryPlanner, located
+from tableapi.sql.query_planner import Names, QueryPlanner, located
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
 
 
@@ -91,7 +91,7 @@ class StatementPlanner:
                     exists=f"partition columns: {', '.join(target.partition_keys) or 'none'}",
                     fix=did_you_mean(key, target.partition_keys),
                 )
-        relation = self.queries.plan(clause.query)
+        relation = self.queries.plan(clause.query, Names(accepts_null=True))
         return self.queries.builder.sink(
             relation, target, overwrite=clause.overwrite, columns=columns, static_partition=partition
         )
@@ -173,7 +173,7 @@ class StatementPlanner:
 
     def _named_columns(self, relation: Relation) -> Relation:
         """A relation whose columns have their visible names in the plan too."""
-        return self.queries.builder.select(relation, [un.Star()])
+        return plain(self.queries.node(relation))
 
     def _alter_table(self, clause: ast.AlterTableClause) -> statements.Statement:
         found = self.catalog.find_table(self._identifier(clause.parts, clause))

@@ -86,7 +86,7 @@ def test_shape(text: str, expected: str) -> None:
         (".5", Decimal("0.5"), None),
         ("1e3", 1000.0, None),
         ("'it''s'", "it's", None),
-        ("'a' 'b'", "ab", None),
+        ("'a'\n'b'", "ab", None),
         (r"U&'\00e9\\'", "é\\", None),
         ("U&'!00e9' UESCAPE '!'", "é", None),
         (r"e'a\nb\'\x41'", "a\nb'A", None),

@@ -118,7 +118,7 @@ def test_joins(made: MemoryCatalog) -> None:
     plan = made.plan("SELECT o.oid, region FROM orders o LEFT JOIN customers c ON o.cust = c.cust AND c.region <> 'x'")
     assert "Join(LEFT, ((cust = cust0) AND (region <> 'x')))" in plan
     using = made.plan("SELECT * FROM orders JOIN customers USING (cust)")
-    assert using.splitlines()[0] == "Project(oid, cust, item, qty, price, ts, region)"
+    assert using.splitlines()[0] == "Project(cust, oid, item, qty, price, ts, region)"
     assert made.plan("SELECT * FROM orders NATURAL JOIN customers") == using
     temporal = made.plan("SELECT pid, rate FROM pay p JOIN rates FOR SYSTEM_TIME AS OF p.ts AS r ON p.cur = r.cur")
     assert "TemporalJoin(INNER, cur = cur0, ts AS OF ts0)" in temporal
