@@ -1,14 +1,11 @@
-"""`CompiledPlan`: a plan in a form that can be stored and run later.
-
-The stored form of plans is not there yet; what needs it says so. The plan itself can be executed and explained.
-"""
+"""`CompiledPlan`: a plan that can be stored as JSON and run later. May import plan; the environment runs it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tableapi.errors import UnsupportedError, ValidationError
+from tableapi.errors import AlreadyExistsError, UnknownNameError, ValidationError
 from tableapi.location import located
 
 if TYPE_CHECKING:
@@ -22,10 +19,6 @@ FLINK_VERSION = "2.3.0"
 """The version of Flink whose semantics plans have."""
 
 
-def _not_stored() -> UnsupportedError:
-    return UnsupportedError("plans cannot be stored yet", fix="keep the SQL text, or the program, and plan again")
-
-
 class CompiledPlan:
     """A plan that is ready to run."""
 
@@ -34,22 +27,46 @@ class CompiledPlan:
 
     @located
     def as_json_string(self) -> str:
-        """The plan as JSON text. Raises UnsupportedError."""
-        raise _not_stored()
+        """The plan as JSON text.
 
-    @located
+        Raises:
+            UnsupportedError: It holds a Python function that has no importable name.
+        """
+        from tableapi.plan.json_form import plans_to_json
+
+        return plans_to_json(self._sinks)
+
     def as_smile_bytes(self) -> bytes:
-        """The plan as bytes. Raises UnsupportedError."""
-        raise _not_stored()
+        """The plan as bytes: its JSON text in UTF-8."""
+        return self.as_json_string().encode("utf-8")
 
     @located
     def write_to_file(self, file: str | Path, ignore_if_exists: bool = False) -> None:
-        """Stores the plan. Raises UnsupportedError."""
-        raise _not_stored()
+        """Stores the plan as JSON text.
+
+        Args:
+            file: Where to.
+            ignore_if_exists: Whether a file that exists is left as it is; otherwise it is an error unless
+                `table.plan.force-recompile` is set.
+
+        Raises:
+            AlreadyExistsError: The file exists.
+        """
+        path = Path(file)
+        if path.exists():
+            if ignore_if_exists:
+                return
+            if not self._t_env.get_config().option("table.plan.force-recompile"):
+                raise AlreadyExistsError(
+                    f"the plan file '{path}' exists already", fix="remove it, or set table.plan.force-recompile to true"
+                )
+        path.write_text(self.as_json_string(), encoding="utf-8")
 
     def print_json_string(self) -> None:
-        """Prints the plan as JSON text. Raises UnsupportedError."""
-        self.as_json_string()
+        """Prints the plan as JSON text."""
+        import sys
+
+        sys.stdout.write(self.as_json_string() + "\n")
 
     def get_flink_version(self) -> str:
         """The version of Flink whose semantics the plan has."""
@@ -89,5 +106,21 @@ def compile_statement(env: TableEnvironment, statement: Statement) -> CompiledPl
 
 
 def load_plan(env: TableEnvironment, reference: PlanReference) -> CompiledPlan:
-    """A stored plan. Raises UnsupportedError."""
-    raise _not_stored()
+    """A stored plan.
+
+    Raises:
+        UnknownNameError: The file does not exist.
+        ValidationError: It is not a stored plan that writes tables.
+    """
+    from tableapi.plan.json_form import plans_from_json
+    from tableapi.plan.nodes import Sink
+
+    try:
+        text = reference.text()
+    except FileNotFoundError as error:
+        raise UnknownNameError(f"the plan file '{error.filename}' does not exist") from None
+    plans = plans_from_json(text)
+    sinks = tuple(p for p in plans if isinstance(p, Sink))
+    if not sinks or len(sinks) != len(plans):
+        raise ValidationError("the stored plan does not write tables", fix="compile an INSERT or a statement set")
+    return CompiledPlan(env, sinks)

@@ -330,8 +330,14 @@ def _describe_function(env: TableEnvironment, statement: s.DescribeFunction) -> 
 
 @_executes(s.CompilePlan)
 def _compile_plan(env: TableEnvironment, statement: s.CompilePlan) -> TableResult:
-    from tableapi.compiled_plan import compile_statement
+    from pathlib import Path
 
+    from tableapi.compiled_plan import compile_statement
+    from tableapi.plan_reference import PlanReference
+
+    path = Path(statement.path)
+    if statement.if_not_exists and statement.execute and path.exists():
+        return env.execute_plan(PlanReference.from_file(path))
     compiled = compile_statement(env, statement.inner)
     compiled.write_to_file(statement.path, statement.if_not_exists)
     return compiled.execute() if statement.execute else TableResult.ok()
