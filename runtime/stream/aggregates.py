@@ -5,8 +5,9 @@ Used by every operator that aggregates by slot. Imports the registry, `runtime.s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +57,9 @@ class _Input:
     key: tuple[object, ...]
     expression: pl.Expr | None
     value: RunningValue
-    accumulator: Accumulator
+    kind: AccumulatorKind
     dtype: pl.DataType
+    make: Callable[[bool], RunningValue]
     column: str
 
 
@@ -77,10 +79,19 @@ class AggregateSet:
 
     Args:
         retracts: The input has -U and -D.
+        merges: `merged` will be called with groups of several slots.
     """
 
-    def __init__(self, input: RowSchema, aggregates: Sequence[NamedAgg], session: SessionContext, retracts: bool) -> None:
+    def __init__(
+        self,
+        input: RowSchema,
+        aggregates: Sequence[NamedAgg],
+        session: SessionContext,
+        retracts: bool,
+        merges: bool = False,
+    ) -> None:
         check_supported(aggregates)
+        self._merges = merges
         self._input, self._aggregates, self._session, self._retracts = input, tuple(aggregates), session, retracts
         self._sources: list[_Source] = []
         self._calls: list[_Call] = []
@@ -91,11 +102,12 @@ class AggregateSet:
         self.types = {a.name: a.call.type.to_polars() for a in aggregates}
 
     def _add(self, name: str, call: AggCall) -> None:
-        if call.udaf is not None:
-            raise UnsupportedError(f"{name}: a Python aggregate is not supported here yet", fix="run the query in batch mode")
-        function = aggregate_of(call.function)
         args = [lower(arg, self._session) for arg in call.args]
         source = self._source(call)
+        if call.udaf is not None:
+            self._calls.append(_Call(name, self._feed_python(source, call, args).alias(name)))
+            return
+        function = aggregate_of(call.function)
         columns = []
         for accumulator in function.accumulators([a.type for a in call.args], call.type):
             columns.append(self._feed(source, accumulator, args))
@@ -123,8 +135,37 @@ class AggregateSet:
             dtype = accumulator.type.element_type.to_polars()
         if expression is not None and accumulator.kind is not AccumulatorKind.COUNT:
             expression = expression.cast(dtype)
-        value = running_value(accumulator.kind, dtype, self._retracts)
-        made = _Input(key, expression, value, accumulator, dtype, f"__running_{len(self._columns)}")
+        return self._keep(source, key, expression, accumulator.kind, dtype, partial(running_value, accumulator.kind, dtype))
+
+    def _feed_python(self, source: _Source, call: AggCall, args: list[pl.Expr]) -> pl.Expr:
+        """A Python aggregate: its own accumulators where it can take part in all that is asked, else all its arguments."""
+        from tableapi.runtime.stream.python_aggregate import PythonValue
+        from tableapi.runtime.udf_aggregate import AggregateRunner, udaf_expression
+
+        types = tuple(arg.type for arg in call.args)
+        runner = AggregateRunner(call.udaf, types, call.type, self._session.time_zone)
+        fields = {f"a{i}": t.to_polars() for i, t in enumerate(types)} or {"row": pl.Int64()}
+        inputs = [arg.alias(f"a{i}") for i, arg in enumerate(args)] or [pl.int_range(pl.len()).alias("row")]
+        is_incremental = not runner.is_columnar and (not self._retracts or runner.can_retract)
+        is_incremental &= not self._merges or runner.can_merge
+        kind, key, arguments = AccumulatorKind.VALUES, (id(call),), pl.struct(inputs)
+        if is_incremental:
+            column = self._keep(source, key, arguments, kind, pl.Struct(fields), lambda retracts: PythonValue(runner))
+            return pl.col(column)
+        make = partial(running_value, kind, pl.Struct(fields))
+        column = self._keep(source, key, arguments, kind, pl.Struct(fields), make)
+        return udaf_expression(column, call, self._session.time_zone)
+
+    def _keep(
+        self,
+        source: _Source,
+        key: tuple[object, ...],
+        expression: pl.Expr | None,
+        kind: AccumulatorKind,
+        dtype: pl.DataType,
+        make: Callable[[bool], RunningValue],
+    ) -> str:
+        made = _Input(key, expression, make(self._retracts), kind, dtype, make, f"__running_{len(self._columns)}")
         source.inputs.append(made)
         self._columns.append(made)
         return made.column
@@ -168,7 +209,7 @@ class AggregateSet:
     @property
     def can_run(self) -> bool:
         """Whether `running` works: nothing but numbers and single values is kept."""
-        return all(column.accumulator.kind in CUMULATIVE for column in self._columns)
+        return all(column.kind in CUMULATIVE for column in self._columns)
 
     def running(self, slots: Ids, frame: pl.DataFrame) -> pl.DataFrame:
         """Folds rows in and gives the results of the calls after each of them.
@@ -193,7 +234,7 @@ class AggregateSet:
                 if not counts.all():
                     value = value.set(pl.Series(~counts), None)
                 rows = pl.DataFrame([pl.Series("slot", slots), i.value.read(slots).alias("base"), value])
-                columns.append(cumulative(i.accumulator.kind, rows, i.dtype).alias(i.column))
+                columns.append(cumulative(i.kind, rows, i.dtype).alias(i.column))
                 i.value.update(slots, value, ALL_ADDED)
         return self._finish(frame.height, columns)
 
@@ -219,7 +260,7 @@ class AggregateSet:
         into = keyed["__group"].to_numpy().astype(np.int64)
         columns = []
         for i in source.inputs:
-            fresh = running_value(i.accumulator.kind, i.dtype, False)
+            fresh = i.make(False)
             fresh.reserve(count)
             fresh.update(into, None if i.expression is None else inputs[i.column], ALL_ADDED)
             columns.append(fresh.read(np.arange(count)).alias(i.column))
@@ -263,7 +304,9 @@ class AggregateSet:
     @property
     def keeps_values(self) -> bool:
         """Whether what a call keeps of a group is more than one number or value a slot."""
-        return any(s.distinct for s in self._sources) or any(isinstance(c.value, Bag) for c in self._columns)
+        return any(s.distinct for s in self._sources) or any(
+            c.kind is AccumulatorKind.VALUES or isinstance(c.value, Bag) for c in self._columns
+        )
 
     @property
     def size_bytes(self) -> int:

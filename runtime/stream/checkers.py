@@ -1,4 +1,4 @@
-"""Checks of what flows over an edge, for tests: columns and types, changes that can be, watermarks that only grow, rows in place.
+"""Checks of what flows over an edge, for tests: columns and types, possible changes, watermarks that only grow, rows in place.
 
 Imports `runtime.state` and the batch type.
 """

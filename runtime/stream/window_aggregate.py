@@ -129,7 +129,13 @@ class SliceAggregate(WindowedOperator):
         super().open(context)
         spec = self._spec
         self.zone = WindowZone.of(spec.input[spec.window.time_column].type, context.session.time_zone)
-        self._aggregates = AggregateSet(spec.input, spec.aggregates, context.session, not spec.input_is_insert_only)
+        self._aggregates = AggregateSet(
+            spec.input,
+            spec.aggregates,
+            context.session,
+            not spec.input_is_insert_only,
+            spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
+        )
 
     def process(self, input: int, batch: Batch) -> None:
         batch, ends = self._with_slices(batch)
@@ -139,7 +145,6 @@ class SliceAggregate(WindowedOperator):
         slots, new_rows = self._index.insert(keyed)
         self._aggregates.reserve(self._index.bound)
         if len(new_rows):
-            if len(new_rows):
             self._register(ends[new_rows], slots[new_rows])
         adds = None if batch.is_insert_only else batch.adds()
         self._aggregates.update(slots, batch.frame, adds)
@@ -332,7 +337,13 @@ class AttachedWindowAggregate(WindowedOperator):
         spec = self._spec
         time_type = spec.input[spec.window.time_column].type if spec.window.time_column in spec.input else None
         self.zone = WindowZone(None) if time_type is None else WindowZone.of(time_type, context.session.time_zone)
-        self._aggregates = AggregateSet(spec.input, spec.aggregates, context.session, not spec.input_is_insert_only)
+        self._aggregates = AggregateSet(
+            spec.input,
+            spec.aggregates,
+            context.session,
+            not spec.input_is_insert_only,
+            spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
+        )
 
     def process(self, input: int, batch: Batch) -> None:
         starts, ends = to_ms(batch.frame[self._start]), to_ms(batch.frame[self._end])
@@ -344,7 +355,8 @@ class AttachedWindowAggregate(WindowedOperator):
                 return
         slots, new_rows = self._index.insert(batch.frame.with_columns(pl.Series(_START, starts), pl.Series(_END, ends)))
         self._aggregates.reserve(self._index.bound)
-        self._register(ends[new_rows], slots[new_rows])
+        if len(new_rows):
+            self._register(ends[new_rows], slots[new_rows])
         adds = None if batch.is_insert_only else batch.adds()
         self._aggregates.update(slots, batch.frame, adds)
         if not self._spec.input_is_insert_only:

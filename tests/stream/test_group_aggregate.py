@@ -1,6 +1,9 @@
 import pytest
 from helpers import agg, schema
 
+from tableapi import AggregateFunction, DataTypes, udaf
+from tableapi.plan.nodes import NamedAgg
+from tableapi.plan.rex import AggCall, Ref
 from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
 from tableapi.testing import OperatorHarness, assert_changelog
 
@@ -134,3 +137,36 @@ def test_a_restored_operator_goes_on_where_the_snapshot_was_taken(keys):
     second = OperatorHarness(spec, INPUT, snapshot=first.snapshot())
     for rows in ("-D a 1\n+I b 7", "+I c 3\n-D a 1", "+I a 0"):
         assert first.feed(rows) == second.feed(rows)
+
+
+class Spread(AggregateFunction):
+    """Largest minus smallest value, as a user would write it."""
+
+    def create_accumulator(self):
+        return []
+
+    def accumulate(self, accumulator, value):
+        accumulator.append(value)
+
+    def get_value(self, accumulator):
+        return max(accumulator) - min(accumulator)
+
+
+class RetractableSpread(Spread):
+    def retract(self, accumulator, value):
+        accumulator.remove(value)
+
+
+@pytest.mark.parametrize("function", [Spread, RetractableSpread])
+@pytest.mark.parametrize("insert_only", [True, False])
+def test_python_aggregates(function, insert_only):
+    """With and without `retract`; state survives a restart either way."""
+    wrapper = udaf(function(), result_type=DataTypes.BIGINT(), func_type="general")
+    call = NamedAgg("spread", AggCall("spread", (Ref(DataTypes.BIGINT(), "v"),), DataTypes.BIGINT(), udaf=wrapper))
+    spec = GroupAggregateSpec(INPUT, ("k",), (call,), insert_only)
+    h = OperatorHarness(spec, INPUT)
+    assert_changelog(h.feed("a 1\nb 5\na 4"), "+I a 3\n+I b 0")
+    h = OperatorHarness(spec, INPUT, snapshot=h.snapshot())
+    assert_changelog(h.feed("a 9"), "-U a 3\n+U a 8")
+    if not insert_only:
+        assert_changelog(h.feed("-D a 1"), "-U a 8\n+U a 5")
