@@ -1,11 +1,12 @@
 import pytest
 from helpers import agg, schema
 
-from tableapi import AggregateFunction, DataTypes, udaf
+from tableapi import AggregateFunction, DataTypes
 from tableapi.plan.nodes import NamedAgg
 from tableapi.plan.rex import AggCall, Ref
 from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
 from tableapi.testing import OperatorHarness, assert_changelog
+from tableapi.udf import udaf
 
 INPUT = schema("k STRING, v BIGINT")
 COUNT_SUM = (agg(INPUT, "n", "COUNT"), agg(INPUT, "s", "SUM", "v"))
