@@ -114,6 +114,7 @@ def _checked(result: pl.Expr, failed: pl.Expr, value: pl.Expr, source: DataType,
         bad = columns.struct.field("failed")
         if bad.any():
             shown = columns.struct.field("value").filter(bad)[0]
+            shown = shown.to_list() if isinstance(shown, pl.Series) else shown
             what = f"cannot cast {shown!r} from {source.nullable()} to {target.nullable()}"
             raise remember(CastError(what, fix="use TRY_CAST to get NULL for such values"))
         return columns.struct.field("result")

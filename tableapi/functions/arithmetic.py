@@ -215,10 +215,10 @@ def _mod(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return decimals.from_unscaled(decimals.rescale(a - a.truncdiv(b) * b, result.scale - scale), result)
 
 
-_PLUS_SIGNATURE = overload(signature(TEXT, TEXT, result=_concatenated), intervals.PLUS, _binary_number(decimal_plus))
-_MINUS_SIGNATURE = overload(intervals.MINUS, _binary_number(decimal_plus))
-_TIMES_SIGNATURE = overload(intervals.TIMES, _binary_number(decimal_times))
-_DIVIDE_SIGNATURE = overload(intervals.DIVIDE, _binary_number(decimal_divide))
+_PLUS_SIGNATURE = overload(_binary_number(decimal_plus), signature(TEXT, TEXT, result=_concatenated), intervals.PLUS)
+_MINUS_SIGNATURE = overload(_binary_number(decimal_plus), intervals.MINUS)
+_TIMES_SIGNATURE = overload(_binary_number(decimal_times), intervals.TIMES)
+_DIVIDE_SIGNATURE = overload(_binary_number(decimal_divide), intervals.DIVIDE)
 
 
 def _negate(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -244,7 +244,7 @@ def _whole(types: Sequence[DataType]) -> DataType:
     return DecimalType(value.precision, 0) if isinstance(value, DecimalType) else value
 
 
-_FLOOR_SIGNATURE = overload(intervals.FLOOR_TO_UNIT, signature(NUMBER, result=_whole))
+_FLOOR_SIGNATURE = overload(signature(NUMBER, result=_whole), intervals.FLOOR_TO_UNIT)
 
 
 def _floor(direction: int) -> Lowering:
@@ -490,7 +490,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "NEGATE",
-        overload(signature(INTERVAL, result=first), signature(NUMBER, result=first)),
+        overload(signature(NUMBER, result=first), signature(INTERVAL, result=first)),
         _negate,
         "The number or interval with the opposite sign.",
         api_name="negative",

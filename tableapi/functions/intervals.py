@@ -12,7 +12,7 @@ import polars as pl
 
 from tableapi.errors import TypeMismatchError
 from tableapi.functions.registry import LoweringCall, Resolved
-from tableapi.functions.signatures import INTERVAL, NUMBER, TEMPORAL, keyword, signature
+from tableapi.functions.signatures import INTERVAL, NUMBER, TEMPORAL, keyword, param, signature
 from tableapi.plan.rex import Rex
 from tableapi.plan.typing import common_type
 from tableapi.types import (
@@ -106,7 +106,10 @@ def _time_or_interval_and_interval(args: Sequence[Rex]) -> Resolved:
         if merged is None:
             raise TypeMismatchError("a year-month and a day-time interval cannot be added", fix="add them to a time one by one")
         return Resolved((merged, merged), merged.with_nullability(checked.result.is_nullable))
-    return signature(TEMPORAL, INTERVAL, result=lambda types: _moved(types[0], types[1]))(args)
+    return signature(TEMPORAL, _ADDED, result=lambda types: _moved(types[0], types[1]))(args)
+
+
+_ADDED = param("an interval", DayTimeIntervalType, YearMonthIntervalType, null_as=DayTimeIntervalType())
 
 
 def TIMES(args: Sequence[Rex]) -> Resolved:

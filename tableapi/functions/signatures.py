@@ -140,7 +140,7 @@ def _check_argument(index: int, arg: Rex, expected: Param) -> DataType:
 
 
 def overload(*signatures: Signature) -> Signature:
-    """The first of several typing rules that takes the arguments; the error of the last when none does."""
+    """The first of several typing rules that takes the arguments; the error of the first when none does."""
 
     def resolve(args: Sequence[Rex]) -> Resolved:
         error: TypeMismatchError | None = None
@@ -148,7 +148,7 @@ def overload(*signatures: Signature) -> Signature:
             try:
                 return candidate(args)
             except TypeMismatchError as failed:
-                error = failed
+                error = error or failed
         assert error is not None
         raise error
 

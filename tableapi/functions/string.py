@@ -323,7 +323,7 @@ def _elt(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 _STRING_OR_BINARY: Signature = overload(
-    signature(BINARY, BINARY, result=BooleanType()), signature(TEXT, TEXT, result=BooleanType())
+    signature(TEXT, TEXT, result=BooleanType()), signature(BINARY, BINARY, result=BooleanType())
 )
 
 
@@ -354,7 +354,7 @@ _TEXT_MAP = MapType(STRING, STRING)
 FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "CONCAT_OPERATOR",
-        overload(signature(BINARY, BINARY, result=_joined), signature(TEXT, TEXT, result=_joined)),
+        overload(signature(TEXT, TEXT, result=_joined), signature(BINARY, BINARY, result=_joined)),
         _concat_operator,
         "a || b: the two strings joined; NULL when one is NULL.",
         sql_names=("||",),

@@ -485,8 +485,8 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "UNIX_TIMESTAMP",
         overload(
-            signature(result=BIGINT, is_nullable=False),
             signature(TEXT, TEXT, optional=1, result=BIGINT),
+            signature(result=BIGINT, is_nullable=False),
         ),
         _unix_timestamp,
         "Seconds since 1970 of now, or of text read in the session time zone; the least BIGINT when it is no time.",
