@@ -144,8 +144,7 @@ class SliceAggregate(WindowedOperator):
         keyed = batch.frame.with_columns(pl.Series(_END, ends))
         slots, new_rows = self._index.insert(keyed)
         self._aggregates.reserve(self._index.bound)
-        if len(new_rows):
-            self._register(ends[new_rows], slots[new_rows])
+        self._note_slots(ends[new_rows], slots[new_rows])
         adds = None if batch.is_insert_only else batch.adds()
         self._aggregates.update(slots, batch.frame, adds)
         if not self._spec.input_is_insert_only:
@@ -171,8 +170,10 @@ class SliceAggregate(WindowedOperator):
             keep &= last >= ends
         return (batch, ends) if keep.all() else (batch.filter(pl.Series(keep)), ends[keep])
 
-    def _register(self, ends: Millis, slots: Ids) -> None:
+    def _note_slots(self, ends: Millis, slots: Ids) -> None:
         """Notes the slots of new (key, slice) pairs under their slice, and the windows that will have to be closed."""
+        if not len(slots):
+            return
         order = np.argsort(ends, kind="stable")
         distinct, starts = np.unique(ends[order], return_index=True)
         for end, part in zip(distinct.tolist(), np.split(slots[order], starts[1:]), strict=True):
@@ -305,7 +306,7 @@ class SliceAggregate(WindowedOperator):
         if not self._spec.input_is_insert_only:
             self._rows = grown(self._rows, self._index.bound)
             self._rows[slots] = frame[_ROWS].to_numpy()
-        self._register(frame[_END].to_numpy(), slots)
+        self._note_slots(frame[_END].to_numpy(), slots)
         self._aggregates.load(reader, LoadedRows(frame, slots))
 
     def state(self) -> dict[str, pl.DataFrame]:
@@ -355,15 +356,17 @@ class AttachedWindowAggregate(WindowedOperator):
                 return
         slots, new_rows = self._index.insert(batch.frame.with_columns(pl.Series(_START, starts), pl.Series(_END, ends)))
         self._aggregates.reserve(self._index.bound)
-        if len(new_rows):
-            self._register(ends[new_rows], slots[new_rows])
+        self._note_slots(ends[new_rows], slots[new_rows])
         adds = None if batch.is_insert_only else batch.adds()
         self._aggregates.update(slots, batch.frame, adds)
         if not self._spec.input_is_insert_only:
             self._rows = grown(self._rows, self._index.bound)
             np.add.at(self._rows, slots, 1 if adds is None else np.where(adds, 1, -1))
 
-    def _register(self, ends: Millis, slots: Ids) -> None:
+    def _note_slots(self, ends: Millis, slots: Ids) -> None:
+        """Notes the slots of new (key, window) pairs under their window's end."""
+        if not len(slots):
+            return
         order = np.argsort(ends, kind="stable")
         distinct, starts = np.unique(ends[order], return_index=True)
         for end, part in zip(distinct.tolist(), np.split(slots[order], starts[1:]), strict=True):
@@ -416,7 +419,7 @@ class AttachedWindowAggregate(WindowedOperator):
         if not self._spec.input_is_insert_only:
             self._rows = grown(self._rows, self._index.bound)
             self._rows[slots] = frame[_ROWS].to_numpy()
-        self._register(frame[_END].to_numpy(), slots)
+        self._note_slots(frame[_END].to_numpy(), slots)
         self._aggregates.load(reader, LoadedRows(frame, slots))
 
     def state(self) -> dict[str, pl.DataFrame]:
