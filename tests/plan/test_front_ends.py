@@ -69,7 +69,7 @@ PAIRS = {
         lambda t: t("orders").select(col("customer")).distinct(),
     ),
     "order and limit": (
-        "SELECT id, price FROM orders ORDER BY price DESC LIMIT 3",
+        "SELECT id, price FROM orders ORDER BY price DESC NULLS FIRST LIMIT 3",
         lambda t: t("orders").select(col("id"), col("price")).order_by(col("price").desc).limit(3),
     ),
 }
