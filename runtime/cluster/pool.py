@@ -106,7 +106,7 @@ class WorkerPool:
             self._spawner = _Spawner()
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "tableapi.runtime.cluster.worker", str(theirs.fileno()), str(os.getpid())]
+            command = [sys.executable, "-P", "-m", "tableapi.runtime.cluster.worker", str(theirs.fileno()), str(os.getpid())]
             process = self._spawner.start(
                 command,
                 pass_fds=(theirs.fileno(),),

@@ -1,7 +1,8 @@
 """Reads the splits of one source on one worker, and makes watermarks of what was read.
 
 Of the splits that have rows, the one whose event time is furthest behind is read first, so that splits advance together. A
-split that had nothing is asked again when its descriptor says so, or after a few milliseconds.
+split that had nothing is asked again when its descriptor says so, or after a few milliseconds. Rows that come after a pause
+are handed on at once; while small batches follow each other, they are joined, so that there is at most one per linger time.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class SourceRun(Emitter):
         self.splits: list[SplitState] = []
         self._pending: list[Batch] = []
         self._pending_rows = 0
-        self._pending_since_s = 0.0
+        self._flushed_s = 0.0
         self._watermark_ms = MIN_WATERMARK
         self._is_idle = False
         self.has_ended = False
@@ -119,7 +120,7 @@ class SourceRun(Emitter):
             return None
         times = [s.next_poll_s for s in self.splits if not s.has_finished]
         if self._pending:
-            times.append(self._pending_since_s + self._config.linger_ms / 1000)
+            times.append(self._flushed_s + self._config.linger_ms / 1000)
         return min(times, default=0.0)
 
     def note(self) -> SourceNote:
@@ -201,8 +202,6 @@ class SourceRun(Emitter):
             time_ms = self._event_time(batch.frame)
             if time_ms is not None and time_ms > state.watermark_ms:
                 state.watermark_ms = time_ms
-        if not self._pending:
-            self._pending_since_s = time.monotonic()
         self._pending.append(batch)
         self._pending_rows += batch.height
         if self._pending_rows >= self._full_rows:
@@ -211,12 +210,13 @@ class SourceRun(Emitter):
     def _is_time_to_flush(self) -> bool:
         if all(s.has_finished for s in self.splits):
             return True
-        return time.monotonic() >= self._pending_since_s + self._config.linger_ms / 1000
+        return time.monotonic() >= self._flushed_s + self._config.linger_ms / 1000
 
     def _flush(self) -> None:
         self._set_idle(False)
         batch = concat(self._pending)
         self._pending, self._pending_rows = [], 0
+        self._flushed_s = time.monotonic()
         self.emit(batch)
         self._update_time()
 

@@ -26,7 +26,7 @@ from tableapi.runtime.cluster.vertex import ChainedOutput, Emitter, ExchangeOutp
 from tableapi.runtime.exchange.link import Link
 from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.exchange.reactor import Reactor
-from tableapi.runtime.planner.graph import CollectSpec, JobGraph, SinkSpec, SourceSpec, Vertex, WatermarkSpec
+from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex, WatermarkSpec
 from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
 
 Assignment = Mapping[int, Sequence[Split]]
@@ -82,7 +82,19 @@ class Task:
                 emitters[vertex.id] = self._make(vertex)
         for edge in layout.edges:
             self._connect(edge, emitters)
+        if self.graph.config.check_edges:
+            self._check_edges(layout)
         self._heads = [r for r in reversed(self._runs.values()) if r.gate.channels]
+
+    def _check_edges(self, layout: Layout) -> None:
+        from tableapi.runtime.cluster.edge_checks import EdgeChecks
+
+        checks = EdgeChecks(self.graph)
+        for edge in layout.edges:
+            target = self._runs.get(edge.target)
+            if target is not None:
+                channels = (self.subtask,) if edge.kind is ExchangeKind.FORWARD else edge.senders
+                target.checkers += [checks.checker(edge, self.subtask) for _ in channels]
 
     def _make(self, vertex: Vertex) -> Emitter:
         config = self.graph.config
@@ -132,7 +144,7 @@ class Task:
                 target.channel_sources.append(edge.source)
             return
         local = None
-        is_within = edge.kind.value == "forward"
+        is_within = edge.kind is ExchangeKind.FORWARD
         if target is not None:
             for sender in (self.subtask,) if is_within else edge.senders:
                 target.channel_sources.append(edge.source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tableapi.runtime.cluster.channels import Gate, Sender, distribute
 from tableapi.runtime.cluster.handle import VertexMetrics
@@ -14,6 +14,9 @@ from tableapi.runtime.exchange.messages import Barrier, EndOfInput, IdleStatus, 
 from tableapi.runtime.planner.graph import ExchangeKind, Vertex
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.operator import Operator, OperatorContext
+
+if TYPE_CHECKING:
+    from tableapi.runtime.stream.checkers import EdgeChecker
 
 
 class Stopwatch:
@@ -123,6 +126,7 @@ class VertexRun(Emitter):
         self.operator = operator
         self.gate = Gate()
         self.channel_sources: list[int] = []
+        self.checkers: list[EdgeChecker] = []
         self.tracker = WatermarkTracker(1)
         self.has_ended = False
         self._is_idle = False
@@ -137,6 +141,8 @@ class VertexRun(Emitter):
 
     def receive(self, channel: int, message: Message) -> None:
         """Takes the next message of a channel."""
+        if self.checkers:
+            self._check(self.checkers[channel], message)
         match message:
             case Batch():
                 self.metrics.rows_in += message.height
@@ -155,6 +161,12 @@ class VertexRun(Emitter):
             case Barrier():
                 self._barrier = message
                 self._align()
+
+    def _check(self, checker: EdgeChecker, message: Message) -> None:
+        if isinstance(message, Batch):
+            checker.batch(message)
+        elif isinstance(message, Watermark):
+            checker.watermark(message.time_ms)
 
     def timed(self, work: Callable[[], None]) -> None:
         """Does a piece of the operator's work on its account."""

@@ -308,8 +308,9 @@ class Link:
         """Closes the connection and lets go of its memory."""
         self._socket.close()
         self._frame_sent()
-        for fd in self._fds:
+        for fd in (*self._fds, *(item.fd for item in self._outbox if isinstance(item, _WaitingDescriptor))):
             os.close(fd)
+        self._outbox.clear()
         self._fds.clear()
         for ring in (self._writer, self._reader):
             if ring is not None:

@@ -16,7 +16,7 @@ from tableapi.errors import StreamClosedError
 from tableapi.runtime.exchange import codec
 from tableapi.runtime.exchange.link import Delivery, Link
 from tableapi.runtime.exchange.messages import Watermark
-from tableapi.runtime.exchange.partition import key_groups, owners, split_by_key
+from tableapi.runtime.exchange.partition import split_by_key
 from tableapi.runtime.exchange.shared_memory import RingWriter
 from tableapi.runtime.stream.batch import Batch
 
@@ -228,13 +228,3 @@ def test_rows_of_a_key_go_to_one_worker_and_no_row_is_lost():
 def test_one_key_makes_one_part():
     parts = split_by_key(Batch(pl.DataFrame({"k": [1, 1], "n": [1, 2]})), ["k"], 3)
     assert sorted(p is None for p in parts) == [False, True, True]
-
-
-def test_key_groups_are_owned_in_ranges():
-    groups = np.arange(128)
-    for parallelism in (1, 2, 3, 128):
-        owner = owners(groups, parallelism)
-        assert owner.min() == 0
-        assert owner.max() == parallelism - 1
-        assert (np.diff(owner) >= 0).all()
-    assert key_groups(pl.DataFrame({"k": range(1000)}), ["k"]).max() < 128

