@@ -135,8 +135,9 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     from tableapi.runtime.planner.physical import PlannerSettings, plan_job
     from tableapi.runtime.planner.tables import Tables
 
+    shared = share_sources([optimized(p, settings) for p in plans])
     config = JobConfig(
-        parallelism=settings.parallelism,
+        parallelism=1 if _is_tiny(shared) else settings.parallelism,
         max_batch_rows=settings.max_batch_rows,
         linger_ms=settings.linger_ms,
         session=settings.session(),
@@ -145,7 +146,24 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
     tables = Tables(is_streaming=True)
-    return plan_job(share_sources([optimized(p, settings) for p in plans]), tables, config, planner)
+    return plan_job(shared, tables, config, planner)
+
+
+TINY_ROWS = 10_000
+
+
+def _is_tiny(plans: Sequence[n.Node]) -> bool:
+    """Whether all rows are in the plans themselves and so few that worker processes would take longer to start than to work."""
+    rows = 0
+    for plan in plans:
+        for node in n.walk(plan):
+            if isinstance(node, n.Scan | n.LookupJoin):
+                return False
+            if isinstance(node, n.Inline):
+                rows += node.data.frame.height
+            elif isinstance(node, n.Values):
+                rows += len(node.rows)
+    return rows <= TINY_ROWS
 
 
 _executor_lock = threading.Lock()
