@@ -15,11 +15,12 @@ import polars as pl
 
 from tableapi.connectors.base import ReadResult, Split, SplitReader
 from tableapi.runtime.cluster.diagnosis import SourceNote, SplitNote
+from tableapi.runtime.cluster.event_time import EventTimes, cuts
 from tableapi.runtime.cluster.vertex import Emitter, Stopwatch
 from tableapi.runtime.exchange.messages import EndOfInput, IdleStatus, Watermark
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import JobConfig, SourceSpec, Vertex
-from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch, concat
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
 from tableapi.runtime.stream.operator import Clock, OperatorContext
 
 POLL_S = 0.005
@@ -27,9 +28,6 @@ POLL_S = 0.005
 
 LISTEN_S = 0.25
 """How long a split whose descriptor is watched rests at most."""
-
-EventTime = Callable[[pl.DataFrame], int | None]
-"""The highest watermark, in milliseconds, that the rows of a batch give."""
 
 
 @dataclass
@@ -54,7 +52,7 @@ class SourceRun(Emitter):
     Args:
         vertex: A vertex whose step is a SourceSpec.
         splits: The splits of this worker.
-        event_time: Evaluates the watermark expression; None when the source has no watermark of its own.
+        times_of: Evaluates event times and watermarks; None when the source has no watermark of its own.
         reactor: Where descriptors of readers are watched.
     """
 
@@ -65,14 +63,14 @@ class SourceRun(Emitter):
         config: JobConfig,
         clock: Clock,
         stopwatch: Stopwatch,
-        event_time: EventTime | None,
+        times_of: Callable[[pl.DataFrame], EventTimes] | None,
         reactor: Reactor,
     ) -> None:
         super().__init__(vertex, stopwatch)
         assert isinstance(vertex.step, SourceSpec)
         self._spec = vertex.step
         self._assigned = splits
-        self._config, self._clock, self._event_time = config, clock, event_time
+        self._config, self._clock, self._times_of = config, clock, times_of
         self._reactor = reactor
         self._full_rows = max(1, config.max_batch_rows // 2)
         self.splits: list[SplitState] = []
@@ -193,22 +191,32 @@ class SourceRun(Emitter):
         for at in range(0, result.frame.height, limit):
             kinds = None if result.kinds is None else result.kinds.slice(at, limit)
             for batch in self._prepare(Batch(result.frame.slice(at, limit), kinds)):
-                self._add(state, batch)
+                if self._times_of is None:
+                    self._add(batch)
+                else:
+                    self._add_timed(state, batch, self._times_of(batch.frame))
 
-    def _add(self, state: SplitState, batch: Batch) -> None:
+    def _add_timed(self, state: SplitState, batch: Batch, rows: EventTimes) -> None:
+        others = (s.watermark_ms for s in self.splits if not (s is state or s.has_finished or s.is_idle))
+        start, ceiling_ms = 0, min(others, default=MAX_WATERMARK)
+        for end in (*cuts(rows, state.watermark_ms, self._watermark_ms, ceiling_ms), batch.height):
+            if end > start:
+                self._add(batch.slice(start, end - start))
+                state.watermark_ms = max(state.watermark_ms, int(rows.watermarks[start:end].max()))
+            if end < batch.height and self._pending:
+                self._flush()
+            start = end
+
+    def _add(self, batch: Batch) -> None:
         if self._pending and self._pending_rows + batch.height > self._config.max_batch_rows:
             self._flush()
-        if self._event_time is not None:
-            time_ms = self._event_time(batch.frame)
-            if time_ms is not None and time_ms > state.watermark_ms:
-                state.watermark_ms = time_ms
         self._pending.append(batch)
         self._pending_rows += batch.height
-        if self._pending_rows >= self._full_rows:
-            self._flush()
 
     def _is_time_to_flush(self) -> bool:
         if all(s.has_finished for s in self.splits):
+            return True
+        if self._pending_rows >= self._full_rows:
             return True
         return time.monotonic() >= self._flushed_s + self._config.linger_ms / 1000
 
@@ -242,7 +250,7 @@ class SourceRun(Emitter):
             self.has_ended = True
             self.forward(EndOfInput())
             return True
-        if self._event_time is None or self._spec.watermark is None or self._spec.watermark.idle_timeout_ms <= 0:
+        if self._times_of is None or self._spec.watermark is None or self._spec.watermark.idle_timeout_ms <= 0:
             return False
         return self._notice_idle_splits(self._spec.watermark.idle_timeout_ms)
 

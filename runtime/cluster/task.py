@@ -12,21 +12,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-import polars as pl
-
 from tableapi.connectors.base import Split
 from tableapi.runtime.cluster.channels import Channel, LocalSender, RemoteSender, Sender, remote_channel
 from tableapi.runtime.cluster.clock import clock_for
 from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.endpoints import CollectOperator, ResultOutput, SinkOperator
+from tableapi.runtime.cluster.event_time import event_times
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
-from tableapi.runtime.cluster.sources import POLL_S, EventTime, SourceRun
+from tableapi.runtime.cluster.sources import POLL_S, SourceRun
 from tableapi.runtime.cluster.vertex import ChainedOutput, Emitter, ExchangeOutput, Stopwatch, VertexRun
 from tableapi.runtime.exchange.link import Link
 from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.exchange.reactor import Reactor
-from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex, WatermarkSpec
+from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex
 from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
 
 Assignment = Mapping[int, Sequence[Split]]
@@ -99,9 +98,10 @@ class Task:
     def _make(self, vertex: Vertex) -> Emitter:
         config = self.graph.config
         if isinstance(vertex.step, SourceSpec):
-            event_time = self._event_time(vertex.step.watermark) if vertex.step.watermark else None
+            spec = vertex.step.watermark
+            times_of = None if spec is None else event_times(spec, config.session)
             splits = self._splits.get(vertex.id, ())
-            source = SourceRun(vertex, splits, config, self.clock, self._stopwatch, event_time, self.reactor)
+            source = SourceRun(vertex, splits, config, self.clock, self._stopwatch, times_of, self.reactor)
             self._sources.append(source)
             return source
         run = self._runs[vertex.id] = VertexRun(vertex, self._operator(vertex), self._stopwatch)
@@ -124,17 +124,6 @@ class Task:
 
     def _is_bounded(self) -> bool:
         return all(v.step.source.is_bounded for v in self.graph.vertices if isinstance(v.step, SourceSpec))
-
-    def _event_time(self, spec: WatermarkSpec) -> EventTime:
-        from tableapi.runtime.expressions import lower
-
-        expression = lower(spec.expression, self.graph.config.session).dt.epoch("ms").max().alias("watermark")
-
-        def highest(frame: pl.DataFrame) -> int | None:
-            value = frame.select(expression).item()
-            return None if value is None else int(value)
-
-        return highest
 
     def _connect(self, edge: EdgePlan, emitters: Mapping[int, Emitter]) -> None:
         source, target = emitters.get(edge.source), self._runs.get(edge.target)

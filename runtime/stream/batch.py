@@ -56,6 +56,10 @@ class Batch:
         """The rows where `mask` is TRUE."""
         return Batch(self.frame.filter(mask), None if self.kinds is None else self.kinds.filter(mask))
 
+    def slice(self, offset: int, length: int) -> Batch:
+        """`length` rows from `offset` on."""
+        return Batch(self.frame.slice(offset, length), None if self.kinds is None else self.kinds.slice(offset, length))
+
     def gather(self, indices: np.ndarray | pl.Series) -> Batch:
         """The rows at `indices`, in that order."""
         return Batch(self.frame[indices], None if self.kinds is None else self.kinds.gather(indices))

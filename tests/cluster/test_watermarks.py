@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from jobs import TIMED, Apply, GraphBuilder, ListReader, ListSource, hash_on, rows_of, timed
 
 from tableapi.runtime.cluster.clock import ManualClock
 from tableapi.runtime.cluster.coordinator import LocalExecutor
+from tableapi.runtime.cluster.event_time import EventTimes, cuts
 from tableapi.runtime.cluster.task import Task
 from tableapi.runtime.cluster.watermarks import WatermarkTracker
 from tableapi.runtime.exchange.reactor import Reactor
@@ -190,3 +192,32 @@ def test_operators_after_an_exchange_wait_for_all_senders(executor: LocalExecuto
     handle = executor.submit(builder.collect(checked, schema=TIMED))
     assert sorted(rows_of(handle)["n"].to_list()) == list(range(1000))
     assert {v.name: v.watermark_ms for v in handle.metrics().vertices}["Apply"] == MAX_WATERMARK
+
+
+def cut(times, delay_ms=0, reached_ms=MIN_WATERMARK, shown_ms=MIN_WATERMARK, ceiling_ms=MAX_WATERMARK):
+    rows = np.array([t * 1000 for t in times], dtype=np.int64)
+    return cuts(EventTimes(rows, rows - delay_ms), reached_ms, shown_ms, ceiling_ms)
+
+
+def test_batches_are_cut_before_rows_that_are_late():
+    assert cut([1, 2, 3, 4]) == []
+    assert cut([1, 2, 1, 3]) == [2]
+    assert cut([5, 1, 2, 3, 4]) == [1], "one cut makes all of them late"
+    assert cut([5, 1, 7, 6, 9, 8]) == [1, 3, 5]
+    assert cut([5, 1, 7, 6], delay_ms=2000) == [1]
+    assert cut([5, 4, 7, 6], delay_ms=2000) == []
+    assert cut([3, 6], reached_ms=4000) == [0], "rows that were read before have to be shown first"
+    assert cut([3, 6], reached_ms=4000, shown_ms=4000) == []
+    assert cut([5, 1, 7, 6], ceiling_ms=500) == [], "another split holds time back anyway"
+    assert cut([1, 1.1, 1, 1.3, 1.2]) == [2], "a watermark that has grown by no more than 200 ms is not shown early"
+
+
+def test_very_disordered_batches_are_cut_a_bounded_number_of_times():
+    assert len(cut([t for n in range(1, 10_000) for t in (n * 10, n * 10 - 5)])) == 64
+
+
+def test_late_rows_are_late_within_one_batch_and_across_joined_ones():
+    bench = Bench([timed((1, 1, 5000), (1, 2, 1000), (1, 3, 9000))], is_bounded=True)
+    assert bench.steps() == [[1], 5000, [2, 3], MAX_WATERMARK]
+    bench = Bench([timed((1, 1, 5000)), timed((1, 2, 1000)), timed((1, 3, 9000))], is_bounded=True, linger_ms=10_000)
+    assert bench.steps() == [[1], 5000, [2, 3], MAX_WATERMARK]

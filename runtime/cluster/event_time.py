@@ -1,0 +1,76 @@
+"""Watermarks of rows: what the watermark expression of a source says, and where a batch is cut so that lateness is noticed.
+
+Row by row, a row is late when its time is not above the watermark of the rows before it. In a batch the watermark only
+moves at the end, so a batch is cut before a row that would be late (Flink emits a watermark as soon as it has grown by the
+auto-watermark interval). Rows in order, or out of order within the watermark's delay, need no cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tableapi.functions.registry import SessionContext
+from tableapi.runtime.planner.graph import WatermarkSpec
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
+
+INTERVAL_MS = 200
+"""A watermark that has grown by less is not worth a cut (Flink: pipeline.auto-watermark-interval)."""
+
+MAX_CUTS = 64
+"""Cuts of one batch at most: of what is very disordered, some late rows count as in time rather than every batch being tiny."""
+
+Times = npt.NDArray[np.int64]
+
+
+class EventTimes(NamedTuple):
+    """Milliseconds of each row: its time (MAX_WATERMARK when NULL) and its watermark (MIN_WATERMARK when NULL)."""
+
+    times: Times
+    watermarks: Times
+
+
+def event_times(spec: WatermarkSpec, session: SessionContext) -> Callable[[pl.DataFrame], EventTimes]:
+    """The function that evaluates times and watermarks of a batch."""
+    from tableapi.runtime.expressions import lower
+
+    time = pl.col(spec.column).dt.epoch("ms").fill_null(MAX_WATERMARK).alias("time")
+    watermark = lower(spec.expression, session).dt.epoch("ms").fill_null(MIN_WATERMARK).alias("watermark")
+
+    def evaluate(frame: pl.DataFrame) -> EventTimes:
+        both = frame.select(time, watermark)
+        return EventTimes(both["time"].to_numpy(), both["watermark"].to_numpy())
+
+    return evaluate
+
+
+def cuts(rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX_WATERMARK) -> list[int]:
+    """Where a batch is to be cut so that the watermark moves on before each row that is late.
+
+    Args:
+        rows: Times and watermarks of the batch.
+        reached_ms: Highest watermark of the rows before the batch.
+        shown_ms: The watermark that the operators have seen.
+        ceiling_ms: The watermark can not be shown to be above this, for other splits' sake.
+
+    Returns:
+        Rising row numbers; 0 when what came before has to be shown first.
+
+    >>> times = np.array([10_000, 20_000, 5_000, 30_000])
+    >>> cuts(EventTimes(times, times), MIN_WATERMARK, MIN_WATERMARK)
+    [2]
+    """
+    before = np.maximum.accumulate(np.concatenate(([reached_ms], rows.watermarks[:-1])))
+    before = np.minimum(before, ceiling_ms)
+    late = np.flatnonzero(rows.times <= before)
+    found: list[int] = []
+    while len(late) and len(found) < MAX_CUTS:
+        late = late[before[late] - INTERVAL_MS > max(shown_ms, MIN_WATERMARK + INTERVAL_MS)]
+        if len(late):
+            found.append(int(late[0]))
+            shown_ms = int(before[late[0]])
+    return found
