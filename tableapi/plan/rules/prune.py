@@ -35,6 +35,8 @@ def _used(rexes: list[Rex]) -> set[str]:
 
 @_prune.register
 def _(node: n.Scan, wanted: set[str]) -> n.Node:
+    """A primary key is always read: the source may hand over upserts, which only the key makes into changes."""
+    wanted = wanted | set(node.table.primary_key)
     names = tuple(name for name in node.schema.names if name in wanted)
     if not names:
         names = tuple(node.schema.names[:1])
