@@ -88,7 +88,9 @@ def test_time_and_chance_come_from_outside(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             used = f"{node.value.id}.{node.attr}"
-            assert used not in {"time.time", "time.time_ns", "datetime.now", "random.random"}, f"{name(path)}:{node.lineno} {used}"
+            assert used not in {"time.time", "time.time_ns", "datetime.now", "random.random"}, (
+                f"{name(path)}:{node.lineno} {used}"
+            )
 
 
 def test_every_tracked_symlink_stays_inside() -> None:

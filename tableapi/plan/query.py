@@ -19,6 +19,7 @@ from tableapi.plan.nodes import (
     NamedRex,
     Node,
     Over,
+    OverFrame,
     Project,
     Sort,
 )
@@ -347,7 +348,7 @@ def _map_over(over: PendingOver, change) -> PendingOver:  # type: ignore[no-unty
 def _add_overs(node: Node, overs: dict[str, PendingOver]) -> Node:
     """One Over node per different window, all their arguments projected below the first."""
     columns = _Columns(node)
-    by_window: dict[tuple[object, ...], list[NamedAgg]] = {}
+    by_window: dict[tuple[tuple[str, ...], tuple[SortKey, ...], OverFrame], list[NamedAgg]] = {}
     for name, over in overs.items():
         partition_by = tuple(columns.column(p, "$part").name for p in over.partition_by)
         order_by = tuple(SortKey(columns.column(s.rex, "$order").name, s.ascending, s.nulls_first) for s in over.order_by)
@@ -355,7 +356,7 @@ def _add_overs(node: Node, overs: dict[str, PendingOver]) -> Node:
         by_window.setdefault((partition_by, order_by, over.frame), []).append(call)
     result = columns.build()
     for (partition_by, order_by, frame), calls in by_window.items():
-        result = Over(result, partition_by, order_by, frame, tuple(calls))  # type: ignore[arg-type]
+        result = Over(result, partition_by, order_by, frame, tuple(calls))
     return result
 
 

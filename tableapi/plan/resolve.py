@@ -454,4 +454,5 @@ def interval_ms(expression: un.Unresolved, context: PlanContext, relation: Relat
         if isinstance(literal.type, CharacterType):
             raise TypeMismatchError("a time interval is needed, not text", where=expression.where, fix=hint)
         raise UnsupportedError(f"a day-time interval is needed, not {literal.type}", where=expression.where, fix=hint)
-    return round(literal.value.total_seconds() * 1000)
+    ms: int = round(literal.value.total_seconds() * 1000)
+    return ms

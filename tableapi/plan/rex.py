@@ -7,7 +7,7 @@ held: its declaration is looked up in `tableapi.functions`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -229,7 +229,7 @@ def columns(rex: Rex) -> set[str]:
     return {r.name for r in walk(rex) if isinstance(r, Ref)}
 
 
-def substitute(rex: Rex, by_name: dict[str, Rex]) -> Rex:
+def substitute(rex: Rex, by_name: Mapping[str, Rex]) -> Rex:
     """A copy in which references to columns are replaced by expressions."""
     return transform(rex, lambda r: by_name.get(r.name) if isinstance(r, Ref) else None)
 

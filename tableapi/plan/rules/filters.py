@@ -49,7 +49,9 @@ def factor_or(node: n.Node) -> n.Node | None:
     factored = [new for part in parts for new in _factored(part)]
     if len(factored) == len(parts):
         return None
-    return replace(node, condition=conjunction(factored))
+    condition = conjunction(factored)
+    assert condition is not None
+    return replace(node, condition=condition)
 
 
 def _factored(rex: Rex) -> list[Rex]:

@@ -137,7 +137,8 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
     match node:
         case n.Filter(input=source, condition=condition):
             below, taken = _pull(source)
-            inner, outer = [], []
+            inner: list[Rex] = []
+            outer: list[Rex] = []
             for part in conjuncts(condition):
                 (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
             return with_filter(below, inner), taken + outer
@@ -156,7 +157,8 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
         case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition):
             left, taken_left = _pull(left)
             right, taken_right = _pull(right)
-            inner, outer = [], []
+            inner: list[Rex] = []
+            outer: list[Rex] = []
             for part in conjuncts(condition) if condition is not None else []:
                 (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
             return n.Join(left, right, n.JoinKind.INNER, conjunction(inner)), taken_left + taken_right + outer
@@ -306,7 +308,7 @@ def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     keys = tuple(dict.fromkeys(r.name for p in parts for r in walk(p) if isinstance(r, Ref) and r.name in right.schema))
     count = unique("$matches", [*left.schema.names, *right.schema.names])
     counted = n.Aggregate(right, keys, (n.NamedAgg(count, AggCall("COUNT", (), BigIntType(is_nullable=False))),))
-    joined = n.Join(left, counted, n.JoinKind.LEFT, conjunction(parts))
+    joined: n.Node = n.Join(left, counted, n.JoinKind.LEFT, conjunction(parts))
     zero = Literal(BigIntType(is_nullable=False), 0)
     present = Call(BigIntType(is_nullable=False), "COALESCE", (Ref(BigIntType(), count), zero))
     value: Rex = Call(BooleanType(is_nullable=False), "GREATER", (present, zero))
