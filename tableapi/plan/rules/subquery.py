@@ -157,8 +157,7 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
         case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition):
             left, taken_left = _pull(left)
             right, taken_right = _pull(right)
-            inner: list[Rex] = []
-            outer: list[Rex] = []
+            inner, outer = [], []
             for part in conjuncts(condition) if condition is not None else []:
                 (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
             return n.Join(left, right, n.JoinKind.INNER, conjunction(inner)), taken_left + taken_right + outer
