@@ -15,7 +15,7 @@ from tableapi.runtime.exchange.link import Link
 from tableapi.runtime.exchange.messages import Barrier, Message, Watermark
 from tableapi.runtime.exchange.partition import split_by_key
 from tableapi.runtime.planner.graph import ExchangeKind
-from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.batch import Batch, concat
 
 
 class Channel:
@@ -29,6 +29,7 @@ class Channel:
     def __init__(self, input: int, give_credit: Callable[[int], None]) -> None:
         self.input = input
         self.is_blocked = False
+        self.rows = 0
         self._give_credit = give_credit
         self._queue: deque[tuple[Message, int]] = deque()
 
@@ -39,17 +40,41 @@ class Channel:
 
     def put(self, message: Message, cost: int) -> None:
         """Adds a message that has arrived. A watermark takes the place of one that nobody has looked at."""
-        if isinstance(message, Watermark) and self._queue and isinstance(self._queue[-1][0], Watermark):
-            self._queue[-1] = (message, self._queue[-1][1] + cost)
-        else:
-            self._queue.append((message, cost))
+        last = self._queue[-1][0] if self._queue else None
+        if isinstance(message, Watermark) and isinstance(last, Watermark):
+            self._queue[-1] = (Watermark(message.time_ms, message.is_firm or last.is_firm), 0)
+            return
+        self._queue.append((message, cost))
+        if isinstance(message, Batch):
+            self.rows += message.height
 
-    def take(self) -> Message:
-        """The next message."""
+    def take(self, limit_rows: int) -> Message:
+        """The next message; rows that wait are joined to batches of up to `limit_rows`."""
         message, cost = self._queue.popleft()
+        if isinstance(message, Batch):
+            message, cost = self._joined(message, cost, limit_rows)
+            self.rows -= message.height
         if cost:
             self._give_credit(cost)
         return message
+
+    def _joined(self, first: Batch, cost: int, limit_rows: int) -> tuple[Batch, int]:
+        parts, height, passed = [first], first.height, None
+        while self._queue:
+            message, more_cost = self._queue[0]
+            if isinstance(message, Batch):
+                if height + message.height > limit_rows or message.frame.schema != first.frame.schema:
+                    break
+                parts.append(message)
+                height, cost = height + message.height, cost + more_cost
+            elif isinstance(message, Watermark) and not message.is_firm:
+                passed = message
+            else:
+                break
+            self._queue.popleft()
+        if passed is not None and not (self._queue and isinstance(self._queue[0][0], Watermark)):
+            self._queue.appendleft((passed, 0))
+        return concat(parts), cost
 
 
 class Gate:
@@ -58,9 +83,11 @@ class Gate:
     Takes from them in turn, and holds back those whose barrier has come already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_rows: int) -> None:
         self.channels: list[Channel] = []
+        self._limit_rows = limit_rows
         self._next = 0
+        self._waiting_since_s: float | None = None
 
     def add(self, channel: Channel) -> int:
         """Adds a channel; returns its number."""
@@ -75,7 +102,8 @@ class Gate:
             channel = self.channels[number]
             if channel.is_ready:
                 self._next = (number + 1) % count
-                message = channel.take()
+                message = channel.take(self._limit_rows)
+                self._waiting_since_s = None
                 if isinstance(message, Barrier):
                     channel.is_blocked = True
                 return number, message
@@ -85,6 +113,14 @@ class Gate:
     def is_ready(self) -> bool:
         """Whether `take` has something."""
         return any(channel.is_ready for channel in self.channels)
+
+    def is_due(self, now_s: float, linger_s: float) -> bool:
+        """Whether what waits should be taken now, although more may come that could be taken with it."""
+        if not self.is_ready:
+            return False
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        return now_s - self._waiting_since_s >= linger_s or 4 * max(c.rows for c in self.channels) >= 3 * self._limit_rows
 
     def release(self) -> None:
         """Lets all channels go on."""

@@ -1,6 +1,6 @@
 """Watermarks of rows: what the watermark expression of a source says, and where a batch is cut so that lateness is noticed.
 
-Row by row, a row is late when its time is not above the watermark of the rows before it. In a batch the watermark only
+Row by row, a row is late when its time is below the watermark of the rows before it. In a batch the watermark only
 moves at the end, so a batch is cut before a row that would be late (Flink emits a watermark as soon as it has grown by the
 auto-watermark interval). Rows in order, or out of order within the watermark's delay, need no cut.
 """
@@ -66,7 +66,7 @@ def cuts(rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX
     """
     before = np.maximum.accumulate(np.concatenate(([reached_ms], rows.watermarks[:-1])))
     before = np.minimum(before, ceiling_ms)
-    late = np.flatnonzero(rows.times <= before)
+    late = np.flatnonzero(rows.times < before)
     found: list[int] = []
     while len(late) and len(found) < MAX_CUTS:
         late = late[before[late] - INTERVAL_MS > max(shown_ms, MIN_WATERMARK + INTERVAL_MS)]

@@ -44,7 +44,7 @@ class VertexMetrics:
 
     Args:
         uid, name: The step, as in the job graph.
-        rows_in, rows_out: Rows taken and handed on.
+        rows_in, rows_out: Rows taken and handed on; `batches_in` says in how many batches they came.
         watermark_ms: The lowest event time that any of its workers has reached.
         busy_s: Seconds spent in the step itself, summed over workers.
         counters: The operator's own counters (`late_rows`, `keys`, `state_bytes`, …), summed; `*_max_*` are maxima.
@@ -56,6 +56,7 @@ class VertexMetrics:
     rows_out: int = 0
     watermark_ms: int = MIN_WATERMARK
     busy_s: float = 0.0
+    batches_in: int = 0
     counters: dict[str, int] = field(default_factory=dict)
 
 

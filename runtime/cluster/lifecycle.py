@@ -84,5 +84,6 @@ def _sum(a: VertexMetrics, b: VertexMetrics) -> VertexMetrics:
         a.rows_out + b.rows_out,
         min(a.watermark_ms, b.watermark_ms),
         a.busy_s + b.busy_s,
+        a.batches_in + b.batches_in,
         counters,
     )

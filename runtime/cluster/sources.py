@@ -77,7 +77,7 @@ class SourceRun(Emitter):
         self._pending: list[Batch] = []
         self._pending_rows = 0
         self._flushed_s = 0.0
-        self._watermark_ms = MIN_WATERMARK
+        self._watermark_ms = self._firm_ms = MIN_WATERMARK
         self._is_idle = False
         self.has_ended = False
         self._prepare: Callable[[Batch], Iterator[Batch]] = lambda batch: iter((batch,))
@@ -199,12 +199,15 @@ class SourceRun(Emitter):
     def _add_timed(self, state: SplitState, batch: Batch, rows: EventTimes) -> None:
         others = (s.watermark_ms for s in self.splits if not (s is state or s.has_finished or s.is_idle))
         start, ceiling_ms = 0, min(others, default=MAX_WATERMARK)
+        if self._firm_ms < self._watermark_ms and int(rows.times.min()) < self._watermark_ms:
+            self._firm_ms = self._watermark_ms
+            self.forward(Watermark(self._firm_ms, is_firm=True))
         for end in (*cuts(rows, state.watermark_ms, self._watermark_ms, ceiling_ms), batch.height):
             if end > start:
                 self._add(batch.slice(start, end - start))
                 state.watermark_ms = max(state.watermark_ms, int(rows.watermarks[start:end].max()))
             if end < batch.height and self._pending:
-                self._flush()
+                self._flush(is_firm=True)
             start = end
 
     def _add(self, batch: Batch) -> None:
@@ -220,15 +223,15 @@ class SourceRun(Emitter):
             return True
         return time.monotonic() >= self._flushed_s + self._config.linger_ms / 1000
 
-    def _flush(self) -> None:
+    def _flush(self, is_firm: bool = False) -> None:
         self._set_idle(False)
         batch = concat(self._pending)
         self._pending, self._pending_rows = [], 0
         self._flushed_s = time.monotonic()
         self.emit(batch)
-        self._update_time()
+        self._update_time(is_firm)
 
-    def _update_time(self) -> None:
+    def _update_time(self, is_firm: bool = False) -> None:
         if self._pending:
             return
         open_splits = [s for s in self.splits if not s.has_finished]
@@ -236,7 +239,8 @@ class SourceRun(Emitter):
         self._set_idle(bool(open_splits) and not active)
         if active and min(active) > self._watermark_ms:
             self._watermark_ms = self.metrics.watermark_ms = min(active)
-            self.forward(Watermark(self._watermark_ms))
+            self._firm_ms = self._watermark_ms if is_firm else self._firm_ms
+            self.forward(Watermark(self._watermark_ms, is_firm))
 
     def _set_idle(self, is_idle: bool) -> None:
         if is_idle != self._is_idle:

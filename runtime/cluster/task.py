@@ -1,8 +1,9 @@
 """One worker's part of a job: builds the operators of a graph and runs them in a single thread.
 
-Each step does one small thing: fire due timers, take one message from a queue (the furthest downstream first), or read a
-    source. What may send to other workers only runs while its channels have credit, so memory is bounded, and since queues
-    at the end of the graph can always be worked off, no two workers wait for each other.
+Each step does one small thing: fire due timers, take a message from a queue (the furthest downstream first), or read a
+source. A queue with little in it waits while a source still has rows, for up to the linger time, so that batches stay large.
+What may send to other workers only runs while its channels have credit, so memory is bounded, and since queues at the end of
+the graph can always be worked off, no two workers wait for each other.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Task:
             source = SourceRun(vertex, splits, config, self.clock, self._stopwatch, times_of, self.reactor)
             self._sources.append(source)
             return source
-        run = self._runs[vertex.id] = VertexRun(vertex, self._operator(vertex), self._stopwatch)
+        run = self._runs[vertex.id] = VertexRun(vertex, self._operator(vertex), self._stopwatch, config.max_batch_rows)
         if isinstance(vertex.step, CollectSpec):
             run.outputs.append(ResultOutput(self._make_result_sender(vertex.id)))
         return run
@@ -191,7 +192,7 @@ class Task:
 
     def step(self, wait_s: float | None = None) -> None:
         """Does one thing, or waits until there is one to do (for at most `wait_s` seconds)."""
-        if self._fire_timer() or self._take_message() or self._read_source():
+        if self._fire_timer() or self._take_message(due_only=True) or self._read_source() or self._take_message():
             self._has_told_idle = False
             self.reactor.poll(0)
         elif not self._has_told_idle:
@@ -220,9 +221,11 @@ class Task:
             self._timer_set.add(timer)
             heapq.heappush(self._timers, timer)
 
-    def _take_message(self) -> bool:
+    def _take_message(self, due_only: bool = False) -> bool:
+        now_s, linger_s = time.monotonic(), self.graph.config.linger_ms / 1000
         for run in self._heads:
-            if run.gate.is_ready and run.has_credit:
+            is_next = run.gate.is_due(now_s, linger_s) if due_only else run.gate.is_ready
+            if is_next and run.has_credit:
                 taken = run.gate.take()
                 assert taken is not None
                 run.receive(*taken)

@@ -121,10 +121,10 @@ class VertexRun(Emitter):
     Its channels are numbered: those of its gate in order, or just 0 when it is chained to another vertex.
     """
 
-    def __init__(self, vertex: Vertex, operator: Operator, stopwatch: Stopwatch) -> None:
+    def __init__(self, vertex: Vertex, operator: Operator, stopwatch: Stopwatch, limit_rows: int) -> None:
         super().__init__(vertex, stopwatch)
         self.operator = operator
-        self.gate = Gate()
+        self.gate = Gate(limit_rows)
         self.channel_sources: list[int] = []
         self.checkers: list[EdgeChecker] = []
         self.tracker = WatermarkTracker(1)
@@ -146,11 +146,12 @@ class VertexRun(Emitter):
         match message:
             case Batch():
                 self.metrics.rows_in += message.height
+                self.metrics.batches_in += 1
                 input = self.gate.channels[channel].input if self.gate.channels else 0
                 self.timed(lambda: self.operator.process(input, message))
-            case Watermark(time_ms=time_ms):
+            case Watermark(time_ms=time_ms, is_firm=is_firm):
                 self.tracker.advance(channel, time_ms)
-                self._time_has_passed()
+                self._time_has_passed(is_firm)
             case IdleStatus(is_idle=is_idle):
                 self.tracker.set_idle(channel, is_idle)
                 self._time_has_passed()
@@ -176,11 +177,13 @@ class VertexRun(Emitter):
         finally:
             self.stopwatch.switch(before)
 
-    def _time_has_passed(self) -> None:
+    def _time_has_passed(self, is_firm: bool = False) -> None:
         watermark_ms = self.tracker.watermark_ms
         if watermark_ms > self.metrics.watermark_ms:
             self.metrics.watermark_ms = watermark_ms
-            self.timed(lambda: self._advance_operator(watermark_ms))
+            self.timed(lambda: self._advance_operator(watermark_ms, is_firm))
+        elif is_firm and self._sent_watermark_ms > MIN_WATERMARK:
+            self.forward(Watermark(self._sent_watermark_ms, is_firm))
         if self.tracker.has_ended:
             self.has_ended = True
             self.forward(EndOfInput())
@@ -188,13 +191,13 @@ class VertexRun(Emitter):
             self._is_idle = self.tracker.is_idle
             self.forward(IdleStatus(self._is_idle))
 
-    def _advance_operator(self, watermark_ms: int) -> None:
+    def _advance_operator(self, watermark_ms: int, is_firm: bool) -> None:
         if watermark_ms == MAX_WATERMARK:
             self.operator.on_idle()
         passed_on_ms = self.operator.on_watermark(watermark_ms)
         if passed_on_ms > self._sent_watermark_ms and not self.tracker.has_ended:
             self._sent_watermark_ms = passed_on_ms
-            self.forward(Watermark(passed_on_ms))
+            self.forward(Watermark(passed_on_ms, is_firm))
 
     def _align(self) -> None:
         barrier, channels = self._barrier, self.gate.channels

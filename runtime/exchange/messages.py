@@ -9,9 +9,13 @@ from tableapi.runtime.stream.batch import Batch
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """No row with an event time up to `time_ms` is expected any more."""
+    """No row with an event time up to `time_ms` is expected any more.
+
+    A firm one has late rows behind it, which must not be processed before it; others may change places with rows that follow.
+    """
 
     time_ms: int
+    is_firm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

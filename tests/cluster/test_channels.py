@@ -14,7 +14,7 @@ from tableapi.runtime.stream.batch import Batch
 
 
 def test_credit_is_used_by_rows_and_comes_back_when_they_are_taken():
-    gate = Gate()
+    gate = Gate(10_000)
     sender = LocalSender(10_000, gate, 0)
     batch = Batch(frame(1000))
     sender.send(batch)
@@ -30,12 +30,52 @@ def test_unseen_watermark_is_replaced_by_a_later_one():
     channel = Channel(0, lambda cost: None)
     for time_ms in (1, 2, 3):
         channel.put(Watermark(time_ms), 0)
-    assert channel.take() == Watermark(3)
+    assert channel.take(10) == Watermark(3)
     assert not channel.is_ready
 
 
+def test_rows_that_wait_are_joined_and_pass_watermarks_that_are_not_firm():
+    given = []
+    channel = Channel(0, given.append)
+    for message in (Batch(frame(3)), Watermark(1), Batch(frame(4)), Watermark(2), Watermark(3, is_firm=True), Batch(frame(5))):
+        channel.put(message, message.height if isinstance(message, Batch) else 0)
+    assert channel.rows == 12
+    assert channel.take(100).frame["n"].to_list() == [0, 1, 2, 0, 1, 2, 3]
+    assert (channel.rows, given) == (5, [7])
+    assert channel.take(100) == Watermark(3, is_firm=True), "late rows stay behind it"
+    assert channel.take(100).height == 5
+
+    for rows in (3, 4, 5):
+        channel.put(Batch(frame(rows)), 1)
+    channel.put(Batch(frame(2).with_columns(n=None)), 1)
+    channel.put(Batch(frame(2)), 1)
+    assert [channel.take(8).height for _ in range(4)] == [7, 5, 2, 2], "not beyond the limit, nor with other types"
+
+
+def test_kinds_of_joined_rows_stay_with_them():
+    channel = Channel(0, lambda cost: None)
+    channel.put(Batch(frame(1)), 1)
+    channel.put(Batch(frame(2), pl.Series("kind", [1, 2], dtype=pl.Int8)), 1)
+    assert channel.take(100).kinds.to_list() == [0, 1, 2]
+
+
+def test_a_queue_is_due_when_it_is_nearly_full_or_has_waited():
+    gate = Gate(10)
+    sender = LocalSender(10**9, gate, 0)
+    assert not gate.is_due(0.0, 0.005)
+    sender.send(Batch(frame(4)))
+    assert not gate.is_due(1.0, 0.005)
+    assert gate.is_due(1.006, 0.005)
+    sender.send(Batch(frame(4)))
+    assert gate.is_due(1.001, 0.005)
+    gate.take()
+    sender.send(Watermark(1))
+    assert not gate.is_due(2.0, 0.005)
+    assert gate.is_due(2.006, 0.005)
+
+
 def test_gate_takes_in_turn():
-    gate = Gate()
+    gate = Gate(1)
     senders = [LocalSender(10**9, gate, 0) for _ in range(2)]
     for n in range(4):
         senders[0].send(Barrier(n)) if n > 2 else senders[0].send(Batch(frame(1, n)))
@@ -45,7 +85,7 @@ def test_gate_takes_in_turn():
 
 
 def test_broadcast_and_hash_and_other_messages():
-    gates = [Gate(), Gate()]
+    gates = [Gate(10_000), Gate(10_000)]
     senders = [LocalSender(10**9, gate, 0) for gate in gates]
     distribute(Batch(frame(100)), ExchangeKind.BROADCAST, (), senders)
     assert [gate.take()[1].height for gate in gates] == [100, 100]

@@ -201,6 +201,7 @@ def cut(times, delay_ms=0, reached_ms=MIN_WATERMARK, shown_ms=MIN_WATERMARK, cei
 
 def test_batches_are_cut_before_rows_that_are_late():
     assert cut([1, 2, 3, 4]) == []
+    assert cut([1, 1, 2, 2, 3, 3]) == [], "equal times are in order"
     assert cut([1, 2, 1, 3]) == [2]
     assert cut([5, 1, 2, 3, 4]) == [1], "one cut makes all of them late"
     assert cut([5, 1, 7, 6, 9, 8]) == [1, 3, 5]
