@@ -308,7 +308,7 @@ class PhysicalPlanner:
 
         source = self.plan(node.input)
         time_column, is_event_time = None, True
-        if node.order_by and node.order_by[0].ascending:
+        if node.order_by and node.order_by[0].ascending and self._inserts(node.input):
             first = source.schema[node.order_by[0].column]
             if first.time is not None:
                 time_column, is_event_time = first.name, first.time is TimeKind.ROWTIME
