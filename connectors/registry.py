@@ -24,6 +24,7 @@ _CONNECTORS = {
     "print": "tableapi.connectors.print:PrintConnector",
     "blackhole": "tableapi.connectors.blackhole:BlackholeConnector",
     "socket": "tableapi.connectors.socket:SocketConnector",
+    "nexmark": "tableapi.connectors.nexmark:NexmarkConnector",
     "filelog": "tableapi.connectors.filelog.connector:FilelogConnector",
 }
 

@@ -182,6 +182,17 @@ def submit(graph: JobGraph) -> JobHandle:
         return _executor.submit(graph)
 
 
+def close() -> None:
+    """Ends this process's worker processes. Jobs that still run are cancelled; the next job starts new workers."""
+    global _executor
+    from tableapi.runtime.cluster.coordinator import LocalExecutor
+
+    with _executor_lock:
+        executor, _executor = _executor, None
+    if isinstance(executor, LocalExecutor):
+        executor.close()
+
+
 class StreamExecution:
     """A streaming job, seen through its handle."""
 
