@@ -9,6 +9,7 @@ from sqlglot.tokens import Token, TokenType
 from tableapi.plan.unresolved import Unresolved
 from tableapi.sql import ast, statements
 from tableapi.sql.match_grammar import MatchGrammar
+from tableapi.types import DayTimeIntervalType, NullType, YearMonthIntervalType
 
 _LIKE_FEATURES = ("ALL", "CONSTRAINTS", "DISTRIBUTION", "PARTITIONS", "GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
 
@@ -163,7 +164,10 @@ class DdlGrammar(MatchGrammar):
             expression = self.expr()
             comment = self._comment()
             return ast.ColumnDefinition(self.span(start), name, "computed", None, expression, comment=comment)
+        type_token = self._curr
         data_type = self.data_type()
+        if isinstance(data_type, YearMonthIntervalType | DayTimeIntervalType | NullType):
+            self.fail(f"{data_type} is not the type of a column", type_token)
         kind, key, is_virtual, is_key = "physical", None, False, False
         if self.accept("METADATA"):
             kind = "metadata"

@@ -99,10 +99,16 @@ def check(spec: TableSpec, where: Location | None) -> TableSpec:
     if spec.watermark is not None and spec.watermark.column not in by_name:
         name = spec.watermark.column
         raise _unknown(f"watermark column '{name}' is not defined in the table", name, by_name, where)
+    if spec.watermark is not None and _is_proctime(by_name[spec.watermark.column]):
+        raise ValidationError(f"'{spec.watermark.column}' is processing time, it has no watermark", where=where)
     columns = tuple(
         replace(c, type=c.type.not_null()) if c.name in spec.primary_key and c.type is not None else c for c in spec.columns
     )
     return replace(spec, columns=columns)
+
+
+def _is_proctime(column: TableColumn) -> bool:
+    return isinstance(column.expression, un.Call) and column.expression.function.upper() == "PROCTIME"
 
 
 def _unknown(what: str, name: str, known: Iterable[str], where: Location | None) -> UnknownNameError:

@@ -313,7 +313,7 @@ class ExpressionGrammar(TypeGrammar):
         if method := _KEYWORD_EXPRESSIONS.get(word):
             found = getattr(self, method)(token)
             if found is not None:
-                return found  # type: ignore[no-any-return]
+                return found
         if word in NO_PARENTHESES:
             self._advance()
             if self.kind() is TokenType.L_PAREN:

@@ -83,6 +83,7 @@ class StatementPlanner:
         columns = None
         if clause.columns is not None:
             columns = [self._target_column(c) for c in clause.columns]
+            _check_unique(columns, "INSERT")
         partition = [(key, self._partition_value(value)) for key, value in clause.partition]
         for key, _ in partition:
             if key not in target.partition_keys:
@@ -148,6 +149,11 @@ class StatementPlanner:
         for column in queried:
             if column.kind is ColumnKind.COMPUTED or (column.kind is ColumnKind.METADATA and column.is_virtual):
                 raise ValidationError(f"column '{column.name}' is computed, but the query gives it too")
+        for key in spec.primary_key:
+            if key in fields and key not in declared and fields[key].type.is_nullable:
+                raise ValidationError(
+                    f"primary key column '{key}' can be NULL in the query", fix=f"declare it: {key} {fields[key].type} NOT NULL"
+                )
         spec = replace(spec, columns=(*(c for c in spec.columns if c.name not in fields), *queried))
         spec = self._checked(spec, clause)
         insert = self.queries.builder.sink(relation, spec, columns=list(fields))
@@ -167,7 +173,9 @@ class StatementPlanner:
         identifier = self._identifier(clause.parts, clause)
         relation = self.queries.plan(clause.query)
         with located(clause.where):
-            relation = self._named_columns(self.queries.renamed(relation, None, clause.columns))
+            relation = self.queries.renamed(relation, None, clause.columns)
+            _check_unique([c.name for c in relation.star()], "a view")
+            relation = self._named_columns(relation)
         view = ViewSpec(identifier, relation, clause.sql, clause.comment)
         return statements.CreateView(view, clause.is_temporary, clause.if_not_exists, clause.or_replace)
 
@@ -241,3 +249,9 @@ class StatementPlanner:
             *before, last = clause.source
             catalog, database = (last, None) if clause.kind == "DATABASES" else (before[0] if before else None, last)
         return statements.Show(clause.kind, None, catalog, database, like)
+
+
+def _check_unique(names: Sequence[str], what: str) -> None:
+    for name in names:
+        if list(names).count(name) > 1:
+            raise ValidationError(f"column '{name}' stands twice in {what}")

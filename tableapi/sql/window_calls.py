@@ -80,7 +80,7 @@ class GroupWindow:
             )
         sizes = dict(zip(lengths, self.call.args[1:], strict=True))
         partition_by = keys if self.name == "SESSION" else []
-        return builder.group_window(  # type: ignore[no-any-return]
+        return builder.group_window(
             relation, WindowKind[self.name], self.alias, self.call.args[0], partition_by=partition_by, **sizes
         )
 
