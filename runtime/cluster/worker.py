@@ -69,13 +69,19 @@ class Worker:
     def run(self) -> None:
         """Serves the coordinator until it is gone."""
         self._control.send(Hello(os.getpid()))
+        is_warm = False
         while True:
             if self._inbox:
                 self._obey(self._inbox.popleft())
             elif self._is_running:
                 self._step()
-            else:
+            elif is_warm:
                 self._reactor.poll(None)
+            else:
+                self._reactor.poll(0)
+                if not self._inbox:
+                    _warm_up()
+                    is_warm = True
 
     def _say(self, message: Any) -> None:
         """Tells the coordinator, after everything that has been printed before."""
@@ -224,7 +230,7 @@ def _watch(fd: int) -> None:
 
 
 def _warm_up() -> None:
-    """Loads what nearly every job needs, while there is nothing else to do."""
+    """Loads what nearly every job needs, when there is nothing else to do."""
     import cloudpickle
     import numba
 
@@ -244,7 +250,6 @@ def main() -> None:
     link = Link(socket.socket(fileno=fd))
     sys.stdout, sys.stderr = PrintStream(link, is_error=False), PrintStream(link, is_error=True)
     worker = Worker(link)
-    _warm_up()
     worker.run()
 
 
