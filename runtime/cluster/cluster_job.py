@@ -14,8 +14,8 @@ from typing import Any
 
 from tableapi.errors import ExecutionError, StreamClosedError
 from tableapi.runtime.cluster.diagnosis import WorkerNote
-from tableapi.runtime.cluster.handle import JobRecord, JobStatus, VertexMetrics
-from tableapi.runtime.cluster.lifecycle import SinkSession, assign_splits, measure
+from tableapi.runtime.cluster.handle import Inspection, JobRecord, JobStatus, StateTables, VertexMetrics
+from tableapi.runtime.cluster.lifecycle import SinkSession, assign_splits, measure, merged_state
 from tableapi.runtime.cluster.pool import WorkerPool, WorkerProcess
 from tableapi.runtime.cluster.protocol import (
     Close,
@@ -23,6 +23,8 @@ from tableapi.runtime.cluster.protocol import (
     Credit,
     Done,
     Failed,
+    Inspect,
+    Inspected,
     Printed,
     Ready,
     Report,
@@ -59,6 +61,8 @@ class ClusterJob:
         self._workers: list[WorkerProcess] = []
         self._metrics: dict[int, list[VertexMetrics]] = {}
         self._notes: dict[int, WorkerNote] = {}
+        self._inspection: Inspection | None = None
+        self._states: dict[int, StateTables] = {}
         self._reached: dict[type, set[int]] = {Ready: set(), Done: set(), Closed: set()}
         self._error: BaseException | None = None
         self._trace = ""
@@ -128,6 +132,16 @@ class ClusterJob:
             if self._record.cancel_requested:
                 raise _Cancelled
             self._pay_credits()
+            self._inspect()
+
+    def _inspect(self) -> None:
+        if self._inspection is None and len(self._reached[Ready]) == len(self._workers):
+            self._inspection, self._states = self._record.next_inspection(), {}
+            if self._inspection is not None:
+                self._tell(Inspect(self._job))
+        elif self._inspection is not None and len(self._states) == len(self._workers):
+            self._record.answer(self._inspection, merged_state(self._states.values()))
+            self._inspection = None
 
     def _stop(self) -> None:
         """Closes the job everywhere without success."""
@@ -172,6 +186,8 @@ class ClusterJob:
                 self._owed.append((worker, Credit(self._job, message.channel, message.cost)))
             case Report(metrics=metrics, note=note):
                 self._metrics[subtask], self._notes[subtask] = metrics, note
+            case Inspected(tables=tables):
+                self._states[subtask] = tables
             case Ready():
                 self._reached[Ready].add(subtask)
             case Done(metrics=metrics):

@@ -13,11 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tableapi.errors import ExecutionError, JobCancelledError
+import polars as pl
+
+from tableapi.errors import ExecutionError, JobCancelledError, StreamClosedError
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 
 WAIT_SLICE_S = 0.2
 """Waits are cut into pieces: with Polars' signal handler the system restarts an endless wait, so Ctrl-C would be lost."""
+
+INSPECTION_S = 10.0
+"""How long `state` waits for an answer."""
 
 CANCEL_GRACE_S = 10.0
 """How long `cancel` waits for a job to stop by itself."""
@@ -82,6 +87,17 @@ class JobMetrics:
     vertices: tuple[VertexMetrics, ...]
 
 
+StateTables = dict[str, dict[str, pl.DataFrame]]
+"""The state of a job's steps: uid, then name of the table."""
+
+
+class Inspection:
+    """A request for the state of a running job, answered by the side that runs it."""
+
+    def __init__(self) -> None:
+        self.tables: StateTables | None = None
+
+
 class JobRecord:
     """State of one job, shared by the side that runs it and the side that watches it. Methods may be called from any thread.
 
@@ -102,6 +118,7 @@ class JobRecord:
         self._metrics: Callable[[], list[VertexMetrics]] = list
         self._sources: frozenset[str] = frozenset()
         self._outputs: frozenset[str] = frozenset()
+        self._inspections: deque[Inspection] = deque()
         self._results: deque[tuple[Batch, int]] = deque()
         self._queued_bytes = 0
         self._started_s = time.monotonic()
@@ -169,6 +186,37 @@ class JobRecord:
                     break
                 self._changed.wait(left_s)
             return self.status
+
+    def inspect(self, timeout_s: float) -> StateTables:
+        """Asks the running side for its state and waits for the answer.
+
+        Raises:
+            StreamClosedError: The job has ended.
+            ExecutionError: No answer came in time.
+        """
+        inspection, deadline_s = Inspection(), time.monotonic() + timeout_s
+        self._inspections.append(inspection)
+        self.wake()
+        with self._changed:
+            while inspection.tables is None and not self.status.is_terminal and time.monotonic() < deadline_s:
+                self._changed.wait(WAIT_SLICE_S)
+        if inspection.tables is not None:
+            return inspection.tables
+        if self.status.is_terminal:
+            raise StreamClosedError(f"job '{self.name}' has ended and has no live state")
+        raise ExecutionError(
+            f"job '{self.name}' did not show its state within {timeout_s:g} s", fix="try again when it is less busy"
+        )
+
+    def next_inspection(self) -> Inspection | None:
+        """A request that waits for an answer."""
+        return self._inspections.popleft() if self._inspections else None
+
+    def answer(self, inspection: Inspection, tables: StateTables) -> None:
+        """Answers a request."""
+        with self._changed:
+            inspection.tables = tables
+            self._changed.notify_all()
 
     def request_cancel(self) -> None:
         """Asks the running side to stop."""
@@ -284,6 +332,17 @@ class JobHandle:
     def metrics(self) -> JobMetrics:
         """What the job has done so far."""
         return self._record.metrics()
+
+    def state(self, timeout_s: float = INSPECTION_S) -> StateTables:
+        """The live state of the job's steps as tables: `state()[uid][table]`, over all workers, taken between two batches.
+
+        Steps without state are left out.
+
+        Raises:
+            StreamClosedError: The job has ended.
+            ExecutionError: The job did not answer in time.
+        """
+        return self._record.inspect(timeout_s)
 
     def why_no_output(self) -> str:
         """Says in words what the job waits for: which split holds event time back, since when, and what would release it."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+import polars as pl
+
 from tableapi.connectors.base import Sink, Split
 from tableapi.runtime.cluster.clock import clock_for
 from tableapi.runtime.cluster.diagnosis import WorkerNote, explain
-from tableapi.runtime.cluster.handle import JobRecord, VertexMetrics
+from tableapi.runtime.cluster.handle import JobRecord, StateTables, VertexMetrics
 from tableapi.runtime.planner.graph import CollectSpec, JobGraph, SinkSpec, SourceSpec
 
 
@@ -70,6 +72,16 @@ def merged(parts: Iterable[Sequence[VertexMetrics]], names: Mapping[str, str]) -
             known = by_uid.get(one.uid)
             by_uid[one.uid] = replace(one, counters=dict(one.counters)) if known is None else _sum(known, one)
     return [by_uid.get(uid) or VertexMetrics(uid, name) for uid, name in names.items()]
+
+
+def merged_state(parts: Iterable[StateTables]) -> StateTables:
+    """The state of all workers together."""
+    frames: dict[str, dict[str, list[pl.DataFrame]]] = {}
+    for part in parts:
+        for uid, tables in part.items():
+            for name, frame in tables.items():
+                frames.setdefault(uid, {}).setdefault(name, []).append(frame)
+    return {uid: {name: pl.concat(found) for name, found in tables.items()} for uid, tables in frames.items()}
 
 
 def _sum(a: VertexMetrics, b: VertexMetrics) -> VertexMetrics:

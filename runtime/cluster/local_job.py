@@ -40,5 +40,7 @@ def _run(graph: JobGraph, job: int, record: JobRecord) -> bool:
         task.open()
         while not task.is_done and not record.cancel_requested:
             task.step()
+            if inspection := record.next_inspection():
+                record.answer(inspection, task.state())
         success = task.is_done and not record.cancel_requested
     return success

@@ -9,7 +9,7 @@ from typing import Any
 
 from tableapi.errors import ExecutionError
 from tableapi.runtime.cluster.diagnosis import WorkerNote
-from tableapi.runtime.cluster.handle import VertexMetrics
+from tableapi.runtime.cluster.handle import StateTables, VertexMetrics
 from tableapi.runtime.exchange.messages import Message
 
 COORDINATOR = -1
@@ -99,6 +99,21 @@ class Report:
     job: int
     metrics: list[VertexMetrics]
     note: WorkerNote
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Show your state."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The state of the operators of one worker."""
+
+    job: int
+    tables: StateTables
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tableapi.runtime.cluster.clock import clock_for
 from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.endpoints import CollectOperator, ResultOutput, SinkOperator
 from tableapi.runtime.cluster.event_time import event_times
-from tableapi.runtime.cluster.handle import VertexMetrics
+from tableapi.runtime.cluster.handle import StateTables, VertexMetrics
 from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
 from tableapi.runtime.cluster.sources import POLL_S, SourceRun
 from tableapi.runtime.cluster.vertex import ChainedOutput, Emitter, ExchangeOutput, Stopwatch, VertexRun
@@ -253,6 +253,11 @@ class Task:
     def metrics(self) -> list[VertexMetrics]:
         """What each vertex has done so far on this worker."""
         return [e.metrics for e in (*self._sources, *self._runs.values())]
+
+    def state(self) -> StateTables:
+        """The live state of the operators that have some, by uid."""
+        tables = {run.vertex.uid: run.operator.state() for run in self._runs.values()}
+        return {uid: named for uid, named in tables.items() if named}
 
     def note(self) -> WorkerNote:
         """Where everything stands on this worker."""

@@ -34,6 +34,8 @@ from tableapi.runtime.cluster.protocol import (
     Failed,
     Failure,
     Hello,
+    Inspect,
+    Inspected,
     Peer,
     Ready,
     Report,
@@ -121,6 +123,8 @@ class Worker:
                 self._open()
             case Close(job=job, success=success):
                 self._close(job, success)
+            case Inspect(job=job) if job == self._job:
+                self._inspect()
             case Handed(message=Peer(worker_id=worker_id), fd=fd):
                 self._add_peer(worker_id, Link(socket.socket(fileno=fd)))
 
@@ -156,6 +160,13 @@ class Worker:
             self._fail(error)
         else:
             self._is_running = True
+
+    def _inspect(self) -> None:
+        assert self._task is not None
+        try:
+            self._say(Inspected(self._job, self._task.state()))
+        except BaseException as error:  # noqa: BLE001 - whatever the job fails with is the program's to see
+            self._fail(error)
 
     def _close(self, job: int, success: bool) -> None:
         failure: Failure | None = None

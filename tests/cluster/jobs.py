@@ -126,6 +126,10 @@ class Applied(Operator):
         self.spec.on_watermark(self, watermark_ms)
         return watermark_ms
 
+    def state(self) -> dict[str, pl.DataFrame]:
+        counts = {k: v for k, v in self.store.items() if isinstance(k, int)}
+        return {"counts": pl.DataFrame({"k": list(counts), "n": list(counts.values())}, schema={"k": int, "n": int})}
+
     def on_timer(self, time_ms: int) -> None:
         self.spec.on_timer(self, time_ms)
 

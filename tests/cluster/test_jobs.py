@@ -20,7 +20,7 @@ from jobs import (
     wait_until,
 )
 
-from tableapi.errors import CastError, ExecutionError, JobCancelledError, Location
+from tableapi.errors import CastError, ExecutionError, JobCancelledError, Location, StreamClosedError
 from tableapi.runtime.cluster.coordinator import JobStatus, LocalExecutor
 from tableapi.runtime.planner.graph import SINGLE, Edge, Exchange, ExchangeKind, JobConfig
 from tableapi.runtime.stream.batch import MAX_WATERMARK, Batch
@@ -345,3 +345,18 @@ def test_warm_up_starts_the_workers():
     assert executor.worker_process_ids() == before
     executor.close()
     assert not any(map(is_running, before))
+
+
+@PARALLELISMS
+def test_live_state_is_a_table(executor: LocalExecutor, parallelism):
+    builder = GraphBuilder(JobConfig(parallelism=parallelism))
+    parts = tuple((frame(500, i * 1000),) for i in range(4))
+    counting = builder.add(Apply(count_keys), Edge(builder.source(ListSource(parts, is_bounded=False)), hash_on("k")))
+    handle = executor.submit(builder.collect(counting))
+    wait_until(lambda: sum(v.rows_in for v in handle.metrics().vertices if v.uid == "v1") == 2000)
+    counts = handle.state()["v1"]["counts"]
+    expected = pl.concat([f for (f,) in parts])["k"].value_counts()
+    assert sorted(counts.rows()) == sorted(expected.rows())
+    handle.cancel()
+    with pytest.raises(StreamClosedError, match="has ended"):
+        handle.state()
