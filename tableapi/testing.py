@@ -209,7 +209,7 @@ class OperatorHarness:
     def snapshot(self) -> MemorySnapshot:
         """The operator's state."""
         taken = MemorySnapshot()
-        self.operator.snapshot(taken)  # type: ignore[arg-type]
+        self.operator.snapshot(taken)
         return taken
 
     def fold(self) -> Counter[tuple[Any, ...]]:

@@ -5,12 +5,19 @@ Imports numba and NumPy only; loaded when the first stateful operator is made. S
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba as nb
 import numpy as np
 
-_jit = nb.njit(cache=True, nogil=True)
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def _jit(function: _Kernel) -> _Kernel:
+    """Compiles on first use and keeps the result on disk; runs without the interpreter lock."""
+    compiled: _Kernel = nb.njit(cache=True, nogil=True)(function)
+    return compiled
 
 
 @_jit

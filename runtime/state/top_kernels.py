@@ -5,11 +5,19 @@ Imports numba and NumPy only. Row ids index `words`; a partition's buffer is a r
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba as nb
 
-_jit = nb.njit(cache=True, nogil=True)
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def _jit(function: _Kernel) -> _Kernel:
+    """Compiles on first use and keeps the result on disk; runs without the interpreter lock."""
+    compiled: _Kernel = nb.njit(cache=True, nogil=True)(function)
+    return compiled
+
 
 NOWHERE, BUFFERED, SPILLED = 0, 1, 2
 """Places of a row: forgotten, in its partition's sorted buffer, or beyond it."""
