@@ -42,7 +42,7 @@ def demo(path: Path | None, parallelism: int) -> None:
     summary = _counters(result)
     _report(console, flights.check(path), summary)
     console.print("the output streams stay; look at one with", soft_wrap=True)
-    console.print(f"  tableapi log read {path} hourly_delays --format table", highlight=False, soft_wrap=True)
+    console.print(f"  tableapi log --log {path} read hourly_delays --format table --limit 20", highlight=False, soft_wrap=True)
     console.print(f"done in {time.monotonic() - started:.1f} s")
 
 

@@ -1,16 +1,17 @@
-"""Fixture pairs of the optimiser: a query, and the plan that it becomes. `UPDATE_PLANS=1 pytest tests/plan` rewrites the expectations."""
+"""Fixture pairs of the optimiser: a query, and the plan that it becomes. `python tests/plan/plan_fixtures.py` rewrites the expectations."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tableapi import EnvironmentSettings, TableEnvironment
 from tableapi.plan import nodes as n
+from tableapi.plan.explain import plan_text
+from tableapi.plan.rules import optimize
+from tableapi.plan.spec import check_plan
 
 FOLDER = Path(__file__).parent / "rules"
-UPDATE = bool(os.environ.get("UPDATE_PLANS"))
 
 TABLES = """
 CREATE TABLE orders (id INT, customer STRING, price INT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '5' SECOND)
@@ -60,3 +61,17 @@ def logical(env: TableEnvironment, sql: str) -> n.Node:
     """The plan as the builder makes it."""
     table = env.sql_query(sql)
     return env._builder().collect(table._relation)
+
+
+def optimized_text(fixture: Fixture) -> str:
+    """The text of a fixture's optimised plan; every plan on the way is checked."""
+    plan = logical(environment(is_streaming=True), fixture.sql)
+    check_plan(plan)
+    final = optimize(plan, is_streaming=True, check=lambda changed, rule: check_plan(changed))
+    check_plan(final, is_final=True)
+    return plan_text(final)
+
+
+if __name__ == "__main__":
+    for file in sorted(FOLDER.glob("*.txt")):
+        write(file, [Fixture(f.name, f.sql, optimized_text(f)) for f in read(file)])

@@ -5,34 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_fixtures import FOLDER, UPDATE, Fixture, environment, logical, read, write
+from plan_fixtures import FOLDER, Fixture, environment, logical, optimized_text, read
 
 from tableapi.plan.explain import plan_text
 from tableapi.plan.rules import LOGICAL, STREAMING, SUBQUERIES, WINDOWS, optimize
-from tableapi.plan.spec import check_plan
 
 FILES = sorted(FOLDER.glob("*.txt"))
 CASES = [(path, fixture) for path in FILES for fixture in read(path)]
 
 
-def optimized_text(fixture: Fixture) -> str:
-    plan = logical(environment(is_streaming=True), fixture.sql)
-    check_plan(plan)
-    final = optimize(plan, is_streaming=True, check=lambda changed, rule: check_plan(changed))
-    check_plan(final, is_final=True)
-    return plan_text(final)
-
-
-@pytest.mark.skipif(UPDATE, reason="the expectations are being rewritten")
 @pytest.mark.parametrize(("path", "fixture"), CASES, ids=[f"{p.stem}-{f.name}" for p, f in CASES])
 def test_a_query_becomes_its_plan(path: Path, fixture: Fixture) -> None:
     assert optimized_text(fixture) == fixture.expected
-
-
-@pytest.mark.skipif(not UPDATE, reason="only with UPDATE_PLANS=1")
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_rewrite_expectations(path: Path) -> None:
-    write(path, [Fixture(f.name, f.sql, optimized_text(f)) for f in read(path)])
 
 
 @pytest.mark.parametrize(("path", "fixture"), CASES, ids=[f"{p.stem}-{f.name}" for p, f in CASES])
