@@ -20,6 +20,7 @@ from tableapi.plan.rules import optimize
 from tableapi.plan.rules.share import share_sources
 
 if TYPE_CHECKING:
+    from tableapi.runtime.cluster.coordinator import LocalExecutor
     from tableapi.runtime.cluster.handle import JobHandle
     from tableapi.runtime.planner.graph import JobGraph
 
@@ -102,6 +103,14 @@ class Execution(Protocol):
         """What the job has done so far."""
         ...
 
+    def why_no_output(self) -> str:
+        """What holds event time back, in words."""
+        ...
+
+    def state(self) -> dict[str, dict[str, pl.DataFrame]]:
+        """The live state of the operators: operator id to table name to frame."""
+        ...
+
 
 def execute(plans: Sequence[n.Node], settings: ExecutionSettings) -> Execution:
     """Starts a job.
@@ -167,29 +176,30 @@ def _is_tiny(plans: Sequence[n.Node]) -> bool:
 
 
 _executor_lock = threading.Lock()
-_executor: object | None = None
+_executor: LocalExecutor | None = None
 
 
-def submit(graph: JobGraph) -> JobHandle:
-    """Hands a job graph to this process's executor, which is made on first use and keeps its workers warm."""
+def _shared_executor() -> LocalExecutor:
     from tableapi.runtime.cluster.coordinator import LocalExecutor
 
     global _executor
     with _executor_lock:
         if _executor is None:
             _executor = LocalExecutor()
-        assert isinstance(_executor, LocalExecutor)
-        return _executor.submit(graph)
+        return _executor
+
+
+def submit(graph: JobGraph) -> JobHandle:
+    """Hands a job graph to this process's executor, which is made on first use and keeps its workers warm."""
+    return _shared_executor().submit(graph)
 
 
 def close() -> None:
     """Ends this process's worker processes. Jobs that still run are cancelled; the next job starts new workers."""
     global _executor
-    from tableapi.runtime.cluster.coordinator import LocalExecutor
-
     with _executor_lock:
         executor, _executor = _executor, None
-    if isinstance(executor, LocalExecutor):
+    if executor is not None:
         executor.close()
 
 
@@ -216,6 +226,17 @@ class StreamExecution:
     def summary(self) -> Summary:
         metrics = self.handle.metrics()
         return Summary(metrics.rows_in, metrics.rows_out, metrics.late_rows, metrics.late_max_ms, metrics.duration_s)
+
+    def why_no_output(self) -> str:
+        return self.handle.why_no_output()
+
+    def state(self) -> dict[str, dict[str, pl.DataFrame]]:
+        return self.handle.state()
+
+
+def warm_up(parallelism: int) -> None:
+    """Starts worker processes in the background, for a job that will come soon."""
+    _shared_executor().warm_up(parallelism)
 
 
 def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_changelog: bool = False) -> str:

@@ -124,6 +124,14 @@ class JobClient:
         summary = self._execution.summary()
         return {"rows_in": summary.rows_in, "rows_out": summary.rows_out, "late_rows": summary.late_rows}
 
+    def why_no_output(self) -> str:
+        """What holds event time back, in words: which split or input, since when, and what would release it."""
+        return self._execution.why_no_output()
+
+    def state(self) -> dict[str, Any]:
+        """The live state of every operator as tables: operator id to table name to frame."""
+        return self._execution.state()
+
     def get_job_execution_result(self) -> CompletableFuture[JobExecutionResult]:
         """What the job says of itself; waits for its end."""
 

@@ -158,6 +158,14 @@ class BatchExecution:
         """CREATED, RUNNING, FINISHED, FAILED or CANCELED."""
         return self._status
 
+    def why_no_output(self) -> str:
+        """A batch job has no event time to wait for."""
+        return f"a batch job gives its rows when it has them; it is {self._status}"
+
+    def state(self) -> dict[str, dict[str, pl.DataFrame]]:
+        """A batch job keeps no state of ours."""
+        return {}
+
     def summary(self) -> Summary:
         """What the job has done so far. Polars does not say how many rows it read."""
         from tableapi.runtime.execute import Summary

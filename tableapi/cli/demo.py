@@ -24,7 +24,9 @@ def demo(path: Path | None, parallelism: int) -> None:
     from rich.console import Console
 
     from tableapi.demo import flights
+    from tableapi.runtime.execute import warm_up
 
+    warm_up(parallelism)
     console = Console()
     started = time.monotonic()
     if path is None:

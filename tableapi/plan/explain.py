@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import singledispatch
 
 from tableapi.plan import nodes as n
+from tableapi.plan.match_node import Match, match_text
 from tableapi.row import RowKind
 
 
@@ -195,6 +196,11 @@ def _(node: n.ToChangelog) -> str:
 @describe.register
 def _(node: n.FromChangelog) -> str:
     return f"FromChangelog(op={node.op}, codes=[{_list(f'{c}={k}' for c, k in node.codes)}])"
+
+
+@describe.register
+def _(node: Match) -> str:
+    return match_text(node)
 
 
 @describe.register

@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from tableapi.errors import UnsupportedError, ValidationError
-from tableapi.plan import nodes, rex, unresolved
+from tableapi.plan import match_node, nodes, rex, unresolved
 from tableapi.plan.nodes import InlineFrame, Node
 
 FORMAT = "tableapi-plan"
@@ -64,7 +64,13 @@ def plans_from_json(text: str) -> tuple[Node, ...]:
 @cache
 def _modules() -> dict[str, ModuleType]:
     names = {"types": "tableapi.types", "tablespec": "tableapi.tablespec", "row": "tableapi.row"}
-    return {"nodes": nodes, "rex": rex, "un": unresolved, **{k: import_module(v) for k, v in names.items()}}
+    return {
+        "nodes": nodes,
+        "match": match_node,
+        "rex": rex,
+        "un": unresolved,
+        **{k: import_module(v) for k, v in names.items()},
+    }
 
 
 @cache

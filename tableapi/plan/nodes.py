@@ -276,7 +276,7 @@ class WindowTable(Unary):
         bound = TimestampType(3, is_nullable=False)
         time_type = time_field.type.not_null()
         return RowSchema(
-            source.fields + (Field(self.start, bound), Field(self.end, bound), Field(self.time, time_type, time_field.time))
+            (*source.fields, Field(self.start, bound), Field(self.end, bound), Field(self.time, time_type, time_field.time))
         )
 
 
@@ -387,7 +387,7 @@ class Rank(Unary):
         source = self.input.schema
         if self.rank_name is None:
             return source
-        return RowSchema(source.fields + (Field(self.rank_name, BigIntType(is_nullable=False)),))
+        return RowSchema((*source.fields, Field(self.rank_name, BigIntType(is_nullable=False))))
 
 
 class JoinKind(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tableapi.plan import nodes as n
+from tableapi.plan.match_node import Match
 from tableapi.plan.rex import OuterRef, Ref, Rex, SubqueryRex, walk
 from tableapi.tablespec import RowSchema
 from tableapi.types import BooleanType
@@ -77,6 +78,8 @@ def _columns(node: n.Node) -> list[tuple[str, RowSchema, str]]:
             return [(k, source.schema, where) for k in (window.time_column, *window.partition_by)]
         case n.Over(input=source, partition_by=parts, order_by=keys) | n.Rank(input=source, partition_by=parts, order_by=keys):
             return [(k, source.schema, where) for k in (*parts, *(s.column for s in keys))]
+        case Match(input=source):
+            return [(k, source.schema, where) for k in sorted(node.columns_read)]
         case n.Sort(input=source, order_by=keys):
             return [(k.column, source.schema, where) for k in keys]
         case n.TemporalJoin(left=left, right=right, keys=pairs):

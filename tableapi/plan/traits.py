@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from tableapi.plan import nodes as n
+from tableapi.plan.match_node import Match
 from tableapi.plan.rex import Call, Cast, Literal, Ref, Rex
 from tableapi.row import RowKind
 from tableapi.tablespec import TableSpec, TimeKind
@@ -186,7 +187,7 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
             return INSERT_ONLY
         case n.FromChangelog(codes=codes):
             return frozenset(kind for _, kind in codes)
-        case n.WindowAggregate() | n.IntervalJoin() | n.WindowJoin():
+        case n.WindowAggregate() | n.IntervalJoin() | n.WindowJoin() | Match():
             return INSERT_ONLY
         case n.Aggregate(aggregates=()):
             return INSERT_ONLY if inputs[0] == INSERT_ONLY else frozenset({RowKind.INSERT, RowKind.DELETE})

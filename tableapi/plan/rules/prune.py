@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import singledispatch
 
 from tableapi.plan import nodes as n
+from tableapi.plan.match_node import Match
 from tableapi.plan.rex import Ref, Rex, columns
 
 
@@ -129,6 +130,13 @@ def _(node: n.Rank, wanted: set[str]) -> n.Node:
     used = (wanted - {node.rank_name}) | set(node.partition_by) | {k.column for k in node.order_by}
     rank_name = node.rank_name if node.rank_name in wanted else None
     return replace(node, rank_name=rank_name, input=_keep(node.input, used))
+
+
+@_prune.register
+def _(node: Match, wanted: set[str]) -> n.Node:
+    """Partition columns are always part of the result, so only measures go."""
+    kept = replace(node, measures=tuple(m for m in node.measures if m.name in wanted))
+    return replace(kept, input=_keep(node.input, kept.columns_read))
 
 
 def _prune_sides(node: n.Binary, used: set[str]) -> n.Node:

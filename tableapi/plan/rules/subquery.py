@@ -311,9 +311,8 @@ def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     zero = Literal(BigIntType(is_nullable=False), 0)
     present = Call(BigIntType(is_nullable=False), "COALESCE", (Ref(BigIntType(), count), zero))
     value: Rex = Call(BooleanType(is_nullable=False), "GREATER", (present, zero))
-    if subquery.kind == "in":
-        if any(a.type.is_nullable for a in (*subquery.args, *subquery.plan.schema.fields)):
-            value, joined = _three_valued(value, joined, subquery, left)
+    if subquery.kind == "in" and any(a.type.is_nullable for a in (*subquery.args, *subquery.plan.schema.fields)):
+        value, joined = _three_valued(value, joined, subquery, left)
     if subquery.negated:
         value = Call(value.type, "NOT", (value,))
     return joined, value
