@@ -23,7 +23,8 @@ def grown(array: npt.NDArray[Any], size: int, fill: Any = 0) -> npt.NDArray[Any]
     """The array, or a larger copy that holds at least `size` elements (growth is geometric)."""
     if len(array) >= size:
         return array
-    larger = np.full((max(size, 2 * len(array), 16), *array.shape[1:]), fill, dtype=array.dtype)
+    shape = (max(size, 2 * len(array), 16), *array.shape[1:])
+    larger = np.full(shape, fill, dtype=array.dtype) if fill else np.zeros(shape, dtype=array.dtype)
     larger[: len(array)] = array
     return larger
 

@@ -5,22 +5,13 @@ Imports numba and NumPy only; loaded when the first stateful operator is made. S
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba as nb
 import numpy as np
 
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+from tableapi.runtime.state.jit import kernel
 
-
-def _jit(function: _Kernel) -> _Kernel:
-    """Compiles on first use and keeps the result on disk; runs without the interpreter lock."""
-    compiled: _Kernel = nb.njit(cache=True, nogil=True)(function)
-    return compiled
-
-
-@_jit
+@kernel
 def _hash_words(words: Any, row: int) -> Any:
     h = np.uint64(0)
     for j in range(words.shape[1]):
@@ -30,7 +21,7 @@ def _hash_words(words: Any, row: int) -> Any:
     return h ^ (h >> np.uint64(32))
 
 
-@_jit
+@kernel
 def _same_words(a: Any, i: int, b: Any, j: int) -> bool:
     for c in range(a.shape[1]):  # noqa: SIM110 (compiled)
         if a[i, c] != b[j, c]:
@@ -38,7 +29,7 @@ def _same_words(a: Any, i: int, b: Any, j: int) -> bool:
     return True
 
 
-@_jit
+@kernel
 def insert_words(start: int, words: Any, table: Any, keys: Any, free: Any, state: Any, slots: Any, new_rows: Any) -> int:
     """Finds or makes the slot of each row of `words` from `start` on.
 
@@ -77,7 +68,7 @@ def insert_words(start: int, words: Any, table: Any, keys: Any, free: Any, state
     return n
 
 
-@_jit
+@kernel
 def find_words(words: Any, table: Any, keys: Any, slots: Any) -> None:
     """The slot of each row of `words`, -1 where there is none."""
     mask = np.uint64(len(table) - 1)
@@ -91,7 +82,7 @@ def find_words(words: Any, table: Any, keys: Any, slots: Any) -> None:
             p = (p + np.uint64(1)) & mask
 
 
-@_jit
+@kernel
 def rebuild_table(slots: Any, table: Any, keys: Any) -> None:
     """Fills an empty table with the given slots."""
     mask = np.uint64(len(table) - 1)
@@ -102,7 +93,7 @@ def rebuild_table(slots: Any, table: Any, keys: Any) -> None:
         table[p] = slot + 1
 
 
-@_jit
+@kernel
 def remove_words(slots: Any, table: Any, keys: Any) -> int:
     """Takes slots out of the table; later entries of a probe run move up, so no tombstones stay. Returns how many it had."""
     size = len(table)
@@ -127,7 +118,7 @@ def remove_words(slots: Any, table: Any, keys: Any) -> int:
     return removed
 
 
-@_jit
+@kernel
 def group_slots(slots: Any, scratch: Any, groups: Any, unique: Any) -> int:
     """Numbers the distinct slots of a batch in order of appearance.
 
@@ -148,7 +139,7 @@ def group_slots(slots: Any, scratch: Any, groups: Any, unique: Any) -> int:
     return count
 
 
-@_jit
+@kernel
 def add_counts(target: Any, slots: Any, valid: Any, signs: Any) -> None:
     """target[slot] += sign for each valid row; empty `valid`: all are, empty `signs`: all +1."""
     if len(valid) == 0 and len(signs) == 0:
@@ -167,7 +158,7 @@ def add_counts(target: Any, slots: Any, valid: Any, signs: Any) -> None:
                 target[slots[i]] += signs[i]
 
 
-@_jit
+@kernel
 def add_values(target: Any, slots: Any, values: Any, valid: Any, signs: Any) -> None:
     """target[slot] += sign * value for each valid row."""
     for i in range(len(slots)):
@@ -178,7 +169,7 @@ def add_values(target: Any, slots: Any, values: Any, valid: Any, signs: Any) -> 
                 target[slots[i]] -= values[i]
 
 
-@_jit
+@kernel
 def keep_extremes(target: Any, has: Any, slots: Any, values: Any, valid: Any, is_min: bool) -> None:
     """target[slot] = min or max with each valid value. NaN is the largest value (Flink)."""
     for i in range(len(slots)):
@@ -194,7 +185,7 @@ def keep_extremes(target: Any, has: Any, slots: Any, values: Any, valid: Any, is
                 target[slot] = value
 
 
-@_jit
+@kernel
 def keep_edges(target: Any, has: Any, slots: Any, values: Any, valid: Any, is_first: bool) -> None:
     """target[slot] = first or last valid value."""
     for i in range(len(slots)):
@@ -205,7 +196,7 @@ def keep_edges(target: Any, has: Any, slots: Any, values: Any, valid: Any, is_fi
                 has[slot] = True
 
 
-@_jit
+@kernel
 def chain_append(ids: Any, owners: Any, heads: Any, tails: Any, following: Any, previous: Any) -> None:
     """Appends each row id to its owner's doubly linked chain, in order."""
     for i in range(len(ids)):
@@ -220,7 +211,7 @@ def chain_append(ids: Any, owners: Any, heads: Any, tails: Any, following: Any, 
         tails[owner] = node
 
 
-@_jit
+@kernel
 def chain_remove(ids: Any, owners: Any, heads: Any, tails: Any, following: Any, previous: Any) -> None:
     """Takes each row id out of its owner's chain."""
     for i in range(len(ids)):
@@ -236,7 +227,7 @@ def chain_remove(ids: Any, owners: Any, heads: Any, tails: Any, following: Any, 
             previous[after] = before
 
 
-@_jit
+@kernel
 def chain_lengths(owners: Any, heads: Any, following: Any) -> Any:
     """The number of nodes of each owner's chain (owner -1: none)."""
     lengths = np.zeros(len(owners), np.int64)
@@ -249,7 +240,7 @@ def chain_lengths(owners: Any, heads: Any, following: Any) -> Any:
     return lengths
 
 
-@_jit
+@kernel
 def chain_collect(owners: Any, heads: Any, following: Any, total: int) -> Any:
     """The node ids of each owner's chain one after the other, and the position in `owners` of each."""
     ids = np.empty(total, np.int64)
@@ -266,7 +257,7 @@ def chain_collect(owners: Any, heads: Any, following: Any, total: int) -> Any:
     return ids, positions
 
 
-@_jit
+@kernel
 def chain_pop(owners: Any, heads: Any, tails: Any, following: Any, previous: Any) -> Any:
     """Takes the first node off each owner's chain, one after the other; -1 where the chain is empty or the owner is -1."""
     ids = np.full(len(owners), -1, np.int64)

@@ -5,25 +5,15 @@ Imports numba and NumPy only. Row ids index `words`; a partition's buffer is a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba as nb
-
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
-
-
-def _jit(function: _Kernel) -> _Kernel:
-    """Compiles on first use and keeps the result on disk; runs without the interpreter lock."""
-    compiled: _Kernel = nb.njit(cache=True, nogil=True)(function)
-    return compiled
-
 
 NOWHERE, BUFFERED, SPILLED = 0, 1, 2
 """Places of a row: forgotten, in its partition's sorted buffer, or beyond it."""
 
 
-@_jit
+@kernel
 def _is_before(words: Any, a: int, b: int) -> bool:
     for j in range(words.shape[1]):
         if words[a, j] != words[b, j]:
@@ -31,7 +21,7 @@ def _is_before(words: Any, a: int, b: int) -> bool:
     return False
 
 
-@_jit
+@kernel
 def _position(words: Any, buffer: Any, count: int, row: int) -> int:
     low, high = 0, count
     while low < high:
@@ -43,7 +33,7 @@ def _position(words: Any, buffer: Any, count: int, row: int) -> int:
     return low
 
 
-@_jit
+@kernel
 def add_rows(
     start: int,
     ids: Any,
@@ -96,7 +86,7 @@ def add_rows(
     return len(ids)
 
 
-@_jit
+@kernel
 def remove_rows(ids: Any, slots: Any, words: Any, top: Any, counts: Any, spilled: Any, place: Any) -> None:
     """Takes rows out of their partitions."""
     for i in range(len(ids)):

@@ -48,6 +48,18 @@ class _Source:
     filter: str | None
     distinct: _DistinctRows | None
     inputs: list[_Input] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    """Columns of the input that it reads."""
+
+    def evaluate(self, frame: pl.DataFrame) -> dict[str, pl.Series]:
+        """The inputs of the running values for some rows, by name; counts of rows have none."""
+        found = {i.column: frame[i.plain] for i in self.inputs if i.plain is not None}
+        computed = [i for i in self.inputs if i.plain is None and i.expression is not None]
+        if computed:
+            expressions = [i.expression.alias(i.column) for i in computed if i.expression is not None]
+            values = frame.select(pl.int_range(pl.len()).alias("__row_number"), *expressions)
+            found.update({i.column: values[i.column] for i in computed})
+        return found
 
 
 @dataclass
@@ -61,6 +73,8 @@ class _Input:
     dtype: pl.DataType
     make: Callable[[bool], RunningValue]
     column: str
+    plain: str | None
+    """The input's column that the expression is, when it is nothing else."""
 
 
 @dataclass
@@ -120,7 +134,7 @@ class AggregateSet:
             if key == (source.filter, None if source.distinct is None else source.distinct.key):
                 return source
         distinct = _DistinctRows(self._input, call.args, self._retracts) if call.distinct else None
-        self._sources.append(_Source(call.filter, distinct))
+        self._sources.append(_Source(call.filter, distinct, columns=[] if distinct is None else list(distinct.names)))
         return self._sources[-1]
 
     def _feed(self, source: _Source, accumulator: Accumulator, args: list[pl.Expr]) -> str:
@@ -165,10 +179,24 @@ class AggregateSet:
         dtype: pl.DataType,
         make: Callable[[bool], RunningValue],
     ) -> str:
-        made = _Input(key, expression, make(self._retracts), kind, dtype, make, f"__running_{len(self._columns)}")
+        plain = self._plain_column(expression, None if kind is AccumulatorKind.COUNT else dtype)
+        made = _Input(key, expression, make(self._retracts), kind, dtype, make, f"__running_{len(self._columns)}", plain)
         source.inputs.append(made)
+        read = [] if expression is None else expression.meta.root_names()
+        source.columns = list(dict.fromkeys([*source.columns, *read]))
         self._columns.append(made)
         return made.column
+
+    def _plain_column(self, expression: pl.Expr | None, dtype: pl.DataType | None) -> str | None:
+        """The name of the column that an expression is (a conversion to its own type left out), else None."""
+        names = [] if expression is None else expression.meta.root_names()
+        if expression is None or len(names) != 1:
+            return None
+        column = pl.col(names[0])
+        own_type = self._input.to_polars().get(names[0])
+        if expression.meta.eq(column) or (own_type == dtype and expression.meta.eq(column.cast(own_type))):
+            return names[0] if dtype is None or own_type == dtype else None
+        return None
 
     def reserve(self, bound: int) -> None:
         """Makes room for slots below `bound`; new slots are empty groups."""
@@ -190,21 +218,24 @@ class AggregateSet:
             self._update_source(source, slots, frame, signs)
 
     def _update_source(self, source: _Source, slots: Ids, frame: pl.DataFrame, signs: Signs) -> None:
+        rows: Ids | None = None
         if source.filter is not None:
-            mask = frame[source.filter].fill_null(False)
+            mask = frame[source.filter].fill_null(False).to_numpy()
             if not mask.all():
-                chosen = mask.to_numpy()
-                frame, slots = frame.filter(mask), slots[chosen]
-                signs = signs[chosen] if len(signs) else signs
-        if source.distinct is not None and frame.height:
+                rows = np.flatnonzero(mask)
+        if frame.width:
+            frame = pl.DataFrame([frame[name] for name in source.columns or frame.columns[:1]])
+        if rows is not None:
+            frame, slots = frame[rows], slots[rows]
+            signs = signs[rows] if len(signs) else signs
+        if source.distinct is not None and len(slots):
             rows, signs = source.distinct.changes(slots, frame, signs)
             frame, slots = frame[rows], slots[rows]
-        if not frame.height:
+        if not len(slots):
             return
-        expressions = [i.expression.alias(i.column) for i in source.inputs if i.expression is not None]
-        inputs = _per_row(frame, expressions)
+        inputs = source.evaluate(frame)
         for i in source.inputs:
-            i.value.update(slots, None if i.expression is None else inputs[i.column], signs)
+            i.value.update(slots, inputs.get(i.column), signs)
 
     @property
     def can_run(self) -> bool:
@@ -228,7 +259,7 @@ class AggregateSet:
                 first, _ = source.distinct.changes(slots[chosen], frame[chosen], ALL_ADDED)
                 counts = np.zeros(frame.height, dtype=np.bool_)
                 counts[chosen[first]] = True
-            inputs = _per_row(frame, [i.expression.alias(i.column) for i in source.inputs if i.expression is not None])
+            inputs = source.evaluate(frame)
             for i in source.inputs:
                 value = pl.Series("value", counts) if i.expression is None else inputs[i.column].alias("value")
                 if not counts.all():
@@ -256,13 +287,13 @@ class AggregateSet:
         assert source.distinct is not None
         rows, positions = source.distinct.collect(slots)
         keyed = rows.with_columns(pl.Series("__group", groups[positions])).unique(maintain_order=True)
-        inputs = _per_row(keyed, [i.expression.alias(i.column) for i in source.inputs if i.expression is not None])
+        inputs = source.evaluate(keyed)
         into = keyed["__group"].to_numpy().astype(np.int64)
         columns = []
         for i in source.inputs:
             fresh = i.make(False)
             fresh.reserve(count)
-            fresh.update(into, None if i.expression is None else inputs[i.column], ALL_ADDED)
+            fresh.update(into, inputs.get(i.column), ALL_ADDED)
             columns.append(fresh.read(np.arange(count)).alias(i.column))
         return columns
 
@@ -324,17 +355,17 @@ class _DistinctRows:
 
     def __init__(self, input: RowSchema, args: Sequence[Rex], retracts: bool) -> None:
         self.key = str(tuple(args))
-        self._names = list(dict.fromkeys(ref.name for ref in args if isinstance(ref, Ref)))
+        self.names = list(dict.fromkeys(ref.name for ref in args if isinstance(ref, Ref)))
         self._retracts = retracts
         types = input.to_polars()
-        self._pairs = KeyIndex({_SLOT: pl.Int64(), **{name: types[name] for name in self._names}})
+        self._pairs = KeyIndex({_SLOT: pl.Int64(), **{name: types[name] for name in self.names}})
         self._counts = np.zeros(0, dtype=np.int64)
         self._by_slot = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
 
     def changes(self, slots: Ids, frame: pl.DataFrame, signs: Signs) -> tuple[Ids, Signs]:
         """Rows of the batch that change what is distinct in their slot, and their signs."""
-        keyed = frame.select(self._names).with_columns(pl.Series(_SLOT, slots))
+        keyed = frame.select(self.names).with_columns(pl.Series(_SLOT, slots))
         pairs, new_rows = self._pairs.insert(keyed)
         self._own(pairs[new_rows], slots[new_rows])
         if not self._retracts:
@@ -389,10 +420,3 @@ class _DistinctRows:
 
 _SLOT = "__slot"
 _COUNT = "__count"
-
-
-def _per_row(frame: pl.DataFrame, expressions: list[pl.Expr]) -> pl.DataFrame:
-    """Evaluates expressions, constants being repeated for each row."""
-    if not expressions:
-        return frame.select([])
-    return frame.select(pl.int_range(pl.len()).alias("__row_number"), *expressions)
