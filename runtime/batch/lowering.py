@@ -13,8 +13,9 @@ import polars as pl
 from tableapi.errors import UnsupportedError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes
+from tableapi.plan.match_node import Match
 from tableapi.plan.nodes import Node
-from tableapi.runtime.batch import aggregate, correlate, join, order, over, rowwise, scan, setops, temporal, window
+from tableapi.runtime.batch import aggregate, correlate, join, match, order, over, rowwise, scan, setops, temporal, window
 from tableapi.runtime.batch.context import Lowering, Sources
 
 _LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
@@ -31,6 +32,7 @@ _LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
     nodes.WindowAggregate: window.lower_window_aggregate,
     nodes.Over: over.lower_over,
     nodes.Rank: order.lower_rank,
+    Match: match.lower_match,
     nodes.Sort: order.lower_sort,
     nodes.Limit: order.lower_limit,
     nodes.SetOp: setops.lower_set_op,

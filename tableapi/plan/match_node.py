@@ -56,6 +56,12 @@ class PatternElement:
     maximum: int | None = 1
     is_greedy: bool = True
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether it is a greedy loop: a row that it can take never goes to a later variable (Flink)."""
+        is_open = self.minimum != self.maximum and (self.minimum, self.maximum) != (0, 1)
+        return self.is_greedy and is_open
+
     def __str__(self) -> str:
         known = {(1, 1): "", (0, 1): "?", (0, None): "*", (1, None): "+"}
         if (self.minimum, self.maximum) in known:

@@ -13,6 +13,7 @@ from tableapi.plan.scope import Relation
 from tableapi.sql import ast
 from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.sql.lateral import lateral_join
+from tableapi.sql.match_clauses import plan_match
 from tableapi.sql.rewrite import parts
 from tableapi.types import RowType
 
@@ -74,7 +75,7 @@ class TablePlanner:
             case ast.Derived(query=query):
                 relation = self.queries.plan(query, names)
             case ast.MatchRecognize():
-                raise UnsupportedError("MATCH_RECOGNIZE is not supported yet", where=table.where)
+                relation = plan_match(self, table, names)
             case _:
                 raise AssertionError(table)
         return self.queries.renamed(relation, alias, columns)

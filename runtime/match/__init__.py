@@ -1,0 +1,1 @@
+"""The matcher of MATCH_RECOGNIZE that batch and stream share."""
