@@ -23,14 +23,15 @@ _ROW_ARGUMENTS = ("words", "slots", "ids", "owners")
 
 
 class Kernel:
-    """A function that is plain Python first, and compiled once its process has seen `PLAIN_ROWS` rows."""
+    """A function that is plain Python first, and compiled once its process has seen `PLAIN_ROWS` rows. One whose name begins with `_` is
+    a part of others and is compiled with them."""
 
     rows_seen = 0
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.plain = function
         self.compiled: Callable[..., Any] | None = None
-        names = list(signature(function).parameters)
+        names = [] if function.__name__.startswith("_") else list(signature(function).parameters)
         self._rows_at = next((names.index(n) for n in _ROW_ARGUMENTS if n in names), None)
 
     def __call__(self, *args: Any) -> Any:

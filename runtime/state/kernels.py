@@ -11,6 +11,7 @@ import numpy as np
 
 from tableapi.runtime.state.jit import kernel
 
+
 @kernel
 def _hash_words(words: Any, row: int) -> Any:
     h = np.uint64(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
+from tableapi.runtime.state.jit import kernel
 
 NOWHERE, BUFFERED, SPILLED = 0, 1, 2
 """Places of a row: forgotten, in its partition's sorted buffer, or beyond it."""
