@@ -13,6 +13,7 @@ from typing import Any
 from tableapi.errors import ChangelogError, UnsupportedError
 from tableapi.plan import nodes as n
 from tableapi.plan.explain import changelog_text, describe
+from tableapi.plan.match_node import Match
 from tableapi.plan.rex import Ref
 from tableapi.plan.rules.filters import conjunction
 from tableapi.plan.traits import INSERT_ONLY, changelog, equal_pairs, is_bounded, upsert_key, window_of
@@ -325,6 +326,27 @@ class PhysicalPlanner:
         )
         edge = self._hashed(source, node.partition_by)
         vertex = self._add(_named("Over", node.partition_by), spec, node.schema, [edge])
+        return Stream(vertex, node.schema, node.partition_by or None, not node.partition_by)
+
+    def _match(self, node: Match, needs_before: bool) -> Stream:
+        from tableapi.runtime.stream.pattern_match import PatternMatchSpec
+
+        if not self._inserts(node.input):
+            raise ChangelogError("MATCH_RECOGNIZE reads rows that are only ever added, but its input changes")
+        source = self.plan(node.input)
+        spec = PatternMatchSpec(
+            source.schema,
+            node.partition_by,
+            node.order_by,
+            node.pattern,
+            node.defines,
+            node.measures,
+            node.skip,
+            node.within_ms,
+            source.schema[node.order_by[0].column].time is not TimeKind.PROCTIME,
+        )
+        edge = self._hashed(source, node.partition_by)
+        vertex = self._add(_named("Match", node.partition_by), spec, node.schema, [edge])
         return Stream(vertex, node.schema, node.partition_by or None, not node.partition_by)
 
     def _rank(self, node: n.Rank, needs_before: bool) -> Stream:
