@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tableapi.runtime.state.columns import Ids, from_arrays, grown, storage_dtype, to_arrays, writable
+from tableapi.runtime.state.columns import Ids, from_arrays, grown, pick, storage_dtype, to_arrays, writable
 from tableapi.runtime.state.row_store import NONE, RowStore
 
 Words = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class KeyIndex:
         Returns:
             The slot of each row, and the rows that were the first of a new key (ascending).
         """
-        keys = frame.select(list(self.schema)) if self.schema else frame
+        keys = pick(frame, self.schema) if self.schema else frame
         words = self._to_words(keys)
         if self._collided_hashes:
             return self._insert_around_collisions(keys, words)
@@ -102,7 +102,7 @@ class KeyIndex:
         """The slot of each row's key, -1 where the key is unknown."""
         from tableapi.runtime.state import kernels
 
-        keys = frame.select(list(self.schema)) if self.schema else frame
+        keys = pick(frame, self.schema) if self.schema else frame
         words = self._to_words(keys)
         slots = np.empty(len(words), dtype=np.int64)
         kernels.find_words(words, self._table, self._words, slots)

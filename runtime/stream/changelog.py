@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from tableapi.row import RowKind
-from tableapi.runtime.state.columns import Ids
+from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
-from tableapi.runtime.stream.emit import changes, differs, emit_in_pieces
+from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces
 from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
@@ -103,23 +103,36 @@ class LatestRows(Operator):
         last = np.empty(len(touched), dtype=np.int64)
         order = np.arange(batch.height) if self._time is None else stable_order(batch.frame[self._time])
         last[local[order]] = order
-        exists = batch.adds()[last]
-        after = batch.frame[last].select(self._names)
-        known = touched[existed]
-        before = after.clone()
-        if len(known):
-            stored = np.where(existed, np.cumsum(existed) - 1, 0)
-            before = self._rows.gather(known)[stored]
+        exists = np.ones(len(last), dtype=np.bool_) if batch.is_insert_only else batch.adds()[last]
+        after = pick(batch.frame, self._names)[last]
+        before = self._rows.gather(touched[existed])
+        changed = existed.copy()
+        if before.height:
+            changed[existed] = self._is_newer_and_differs(before, after if existed.all() else after[np.flatnonzero(existed)])
+        keep = exists & (~existed | changed)
+        self._rows.write(touched[keep], after if keep.all() else after[np.flatnonzero(keep)])
+        self._forget(touched[~exists], touched[~exists & existed])
+        self._emit(existed, exists, changed, before, after)
+        self.context.metrics["keys"] = self._index.count
+
+    def _is_newer_and_differs(self, before: pl.DataFrame, after: pl.DataFrame) -> Mask:
         changed = differs(before, after)
         if self._time is not None:
             changed &= (before[self._time] <= after[self._time]).fill_null(True).to_numpy()
+        return changed
+
+    def _emit(self, existed: Mask, exists: Mask, changed: Mask, before: pl.DataFrame, after: pl.DataFrame) -> None:
         order, kinds = changes(existed, exists, changed, self._generate_update_before)
-        keep = exists & (~existed | changed)
-        self._rows.write(touched[keep], after.filter(pl.Series(keep)))
-        self._forget(touched[~exists], touched[~exists & existed])
-        if len(order):
-            emit_in_pieces(self.context.emit, Batch(pl.concat([before, after])[order], kinds), self.context.max_batch_rows)
-        self.context.metrics["keys"] = self._index.count
+        if not len(order):
+            return
+        is_after = order >= len(existed)
+        if is_after.all():
+            rows = after if len(order) == after.height else after[order - len(existed)]
+        else:
+            stored = np.cumsum(existed) - 1
+            positions = np.where(is_after, order - len(existed) + before.height, stored[order % len(existed)])
+            rows = pl.concat([before, after])[positions]
+        emit_in_pieces(self.context.emit, Batch(rows, kinds), self.context.max_batch_rows)
 
     def _forget(self, slots: Ids, stored: Ids) -> None:
         if len(slots):

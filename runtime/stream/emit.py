@@ -19,9 +19,11 @@ Mask = npt.NDArray[np.bool_]
 
 def differs(before: pl.DataFrame, after: pl.DataFrame) -> Mask:
     """Whether row i of both frames (same columns) is different; NULL equals NULL, NaN equals NaN."""
-    changed = np.zeros(before.height, dtype=np.bool_)
-    for name in before.columns:
-        changed |= before[name].ne_missing(after[name]).to_numpy()
+    if not before.width or not before.height:
+        return np.zeros(before.height, dtype=np.bool_)
+    sides = [c.alias(f"b{i}") for i, c in enumerate(before)] + [after[c.name].alias(f"a{i}") for i, c in enumerate(before)]
+    unequal = [pl.col(f"b{i}").ne_missing(pl.col(f"a{i}")) for i in range(before.width)]
+    changed: Mask = pl.DataFrame(sides).select(pl.any_horizontal(unequal).alias("changed")).to_series().to_numpy()
     return changed
 
 
