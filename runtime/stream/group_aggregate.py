@@ -77,6 +77,8 @@ class GroupAggregate(Operator):
         existed = np.ones(len(touched), dtype=np.bool_)
         if len(new_rows):
             existed[np.isin(touched, slots[new_rows], assume_unique=True)] = False
+        if self._spec.ttl_ms is not None:
+            self._restart_expired(touched, existed)
         has_old = bool(existed.any()) and bool(self._spec.aggregates)
         before = self._aggregates.values(touched) if has_old else None
         adds = None if batch.is_insert_only else batch.adds()
@@ -141,6 +143,17 @@ class GroupAggregate(Operator):
             self._rows[slots] = 0
         self._index.free(slots)
 
+    def _restart_expired(self, touched: Ids, existed: Mask) -> None:
+        """Groups whose time has passed, but that no timer has removed yet, begin anew."""
+        assert self._spec.ttl_ms is not None
+        self._touched_ms = grown(self._touched_ms, self._index.bound)
+        expired = existed & (self._touched_ms[touched] <= self.context.clock.now_ms() - self._spec.ttl_ms)
+        if expired.any():
+            self._aggregates.clear(touched[expired])
+            if not self._spec.input_is_insert_only:
+                self._rows[touched[expired]] = 0
+            existed[expired] = False
+
     def _touch(self, slots: Ids) -> None:
         assert self._spec.ttl_ms is not None
         self._touched_ms = grown(self._touched_ms, self._index.bound)
@@ -151,6 +164,7 @@ class GroupAggregate(Operator):
             self.context.set_timer(now + self._spec.ttl_ms)
 
     def on_timer(self, time_ms: int) -> None:
+        """Removes idle groups. Looks at all groups, so it runs at most about twenty times in a time to live."""
         assert self._spec.ttl_ms is not None
         self._timer_is_set = False
         live = self._index.live_slots()
@@ -159,7 +173,7 @@ class GroupAggregate(Operator):
         left = last[last > time_ms - self._spec.ttl_ms]
         if len(left):
             self._timer_is_set = True
-            self.context.set_timer(int(left.min()) + self._spec.ttl_ms)
+            self.context.set_timer(max(int(left.min()) + self._spec.ttl_ms, time_ms + max(1, self._spec.ttl_ms // 20)))
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         slots = self._index.live_slots()

@@ -94,6 +94,8 @@ class JoinSide:
             return
         self._by_key.remove(ids, self._owner[ids])
         self._store.remove(ids)
+        if self._ttl_ms is not None:
+            self._birth[ids] = -1
         if self._equal is not None:
             same = np.unique(self._same[ids])
             self._equal.free(same[self._by_value.is_empty(same)])
@@ -149,7 +151,6 @@ class JoinSide:
         freed = [NONE]
         while self._ttl_ms is not None and self._ages and self._ages[0][0] + self._ttl_ms <= context.clock.now_ms():
             born, ids = self._ages.popleft()
-            ids = np.intersect1d(ids, self._store.live_ids())
             ids = ids[self._birth[ids] == born]
             if self._equal is not None:
                 self._by_value.remove(ids, self._same[ids])

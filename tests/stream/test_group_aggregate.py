@@ -171,3 +171,12 @@ def test_python_aggregates(function, insert_only):
     assert_changelog(h.feed("a 9"), "-U a 3\n+U a 8")
     if not insert_only:
         assert_changelog(h.feed("-D a 1"), "-U a 8\n+U a 5")
+
+
+def test_a_group_whose_time_has_passed_begins_anew_even_before_a_timer():
+    h = harness(COUNT_SUM, ttl_ms=1000, input_is_insert_only=False)
+    h.feed("a 1\nb 1")
+    h.clock.set(1000)
+    assert_changelog(h.feed("a 5"), "+I a 1 5")
+    h.set_clock(1500)
+    assert h.operator.state()["groups"].rows() == [("a", 1, 5)]
