@@ -101,7 +101,10 @@ class _Board:
             table.add_row(origin, *(f"{c[0]} {c[1]:>9,}" if c else "" for c in cells))
         done = min(rows_in, self._total)
         return Group(
-            Text(f"events read {done:,} of {self._total:,}"), ProgressBar(total=self._total, completed=done, width=60), table
+            Text(f"events read {done:,} of {self._total:,}"),
+            ProgressBar(total=self._total, completed=done, width=60),
+            Text(""),
+            table,
         )
 
     def _read(self) -> None:
