@@ -57,14 +57,13 @@ class Rows:
         can_start = np.zeros(frame.height, dtype=np.bool_)
         for position in range(len(matcher.pattern)):
             define, condition = matcher.conditions[position]
-            if define is None:
-                self.tests.append(None)
-            elif condition is None:
-                self.tests.append(_flag_test(flags[define.flag]))
+            flag = None if define is None or define.flag is None else flags[define.flag]
+            if flag is not None:
+                self.tests.append(_flag_test(flag))
             else:
-                self.tests.append(condition.bind(columns))
+                self.tests.append(None if condition is None else condition.bind(columns))
             if position in matcher.starters:
-                can_start |= flags[define.flag] if define is not None and define.flag is not None else True
+                can_start |= True if flag is None else flag
         self.starts: list[int] = np.flatnonzero(can_start).tolist()
 
 

@@ -6,26 +6,25 @@ runtime evaluates those for all rows at once. Such a condition is therefore eval
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tableapi.errors import TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.functions import registry
 from tableapi.plan import unresolved as un
 from tableapi.plan.match_checks import check_names, check_pattern, check_skip
 from tableapi.plan.match_node import Match, PatternAgg, PatternDefine, PatternElement, PatternRef, Skip
-from tableapi.plan.nodes import NamedRex, Node, Project
-from tableapi.plan.resolve import Resolver, interval_ms
+from tableapi.plan.nodes import NamedAgg, NamedRex, Node, Over, Project
+from tableapi.plan.resolve import RANKING_NEEDS_ROWS, Resolver, interval_ms
 from tableapi.plan.rex import AggCall, Literal, Ref, Rex, SortKey, UdfCall, substitute, transform, walk
 from tableapi.plan.scope import PlanContext, Relation, plain, unique
-from tableapi.plan.typing import implicit_cast
+from tableapi.plan.typing import implicit_cast, literal_type
 from tableapi.tablespec import Field, TimeKind
 from tableapi.types import AnyTimestampType
 
-_ROW_PATTERN_CALLS = ("FIRST", "LAST", "MATCH_ROWTIME", "MATCH_PROCTIME")
+_ROW_PATTERN_CALLS = ("FIRST", "LAST", "PREV", "NEXT", "MATCH_ROWTIME", "MATCH_PROCTIME")
 _REFUSED_CALLS = {
-    "PREV": "look back with LAST(variable.column, 1), or with LAG(…) OVER (…) in a sub-query",
-    "NEXT": "give the following row a variable of its own in the pattern",
     "CLASSIFIER": "make a measure for each variable",
     "MATCH_NUMBER": "number the result with ROW_NUMBER() OVER (…)",
 }
@@ -55,9 +54,9 @@ def build_match(context: PlanContext, relation: Relation, clauses: MatchClauses)
     check_pattern(clauses.pattern)
     check_skip(clauses.skip, clauses.pattern)
     columns = _Columns(context, relation)
-    partition_by = tuple(columns.key(p) for p in clauses.partition_by)
+    columns.partition_by = partition_by = tuple(columns.key(p) for p in clauses.partition_by)
     check_names(variables, [name for name, _ in clauses.defines], [name for name, _ in clauses.measures], partition_by)
-    order_by = tuple(columns.sort_key(item) for item in clauses.order_by)
+    columns.order_by = order_by = tuple(columns.sort_key(item) for item in clauses.order_by)
     _check_order(context, relation, order_by, clauses)
     time = order_by[0].column
     within = None if clauses.within is None else _within(clauses.within, context, relation, time)
@@ -75,25 +74,40 @@ def build_match(context: PlanContext, relation: Relation, clauses: MatchClauses)
 
 
 class _Columns:
-    """Columns of the input, and computed ones to be projected below the node."""
+    """Columns of the input, and computed ones: those that are projected right above it, neighbours' values, and the others."""
 
     def __init__(self, context: PlanContext, relation: Relation) -> None:
         self.context, self.relation = context, relation
+        self.partition_by: tuple[str, ...] = ()
+        self.order_by: tuple[SortKey, ...] = ()
+        self._early: dict[str, Rex] = {}
+        self._neighbours: dict[str, AggCall] = {}
         self._computed: dict[str, Rex] = {}
 
     def of(self, rex: Rex, hint: str = "$arg") -> str:
         """The column that holds `rex`; a new one if it is computed."""
-        if isinstance(rex, Ref):
-            return rex.name
-        for name, known in self._computed.items():
-            if known == rex:
+        return rex.name if isinstance(rex, Ref) else self._slot(self._computed, rex, hint)
+
+    def _early_of(self, rex: Rex, hint: str) -> str:
+        return rex.name if isinstance(rex, Ref) else self._slot(self._early, rex, hint)
+
+    def _slot(self, known: dict[str, Any], value: Any, hint: str) -> str:
+        for name, existing in known.items():
+            if existing == value:
                 return name
-        name = unique(hint, [*self.relation.node.schema.names, *self._computed])
-        self._computed[name] = rex
+        name = unique(hint, [*self.relation.node.schema.names, *self._early, *self._neighbours, *self._computed])
+        known[name] = value
         return name
 
+    def neighbour(self, function: str, rex: Rex, distance: int) -> Ref:
+        """The value of `rex` in the row `distance` before (LAG) or after (LEAD) each row, in its partition."""
+        arg = Ref(rex.type, self._early_of(rex, "$of"))
+        args = (arg, Literal(literal_type(distance), distance))
+        result = registry.lookup(function).signature(args).result.nullable()
+        return Ref(result, self._slot(self._neighbours, AggCall(function, args, result), f"${function.lower()}"))
+
     def inlined(self, rex: Rex) -> Rex:
-        """The expression over columns of the input alone."""
+        """The expression without columns that are computed beside it."""
         return substitute(rex, self._computed)
 
     def field(self, name: str) -> Field:
@@ -112,15 +126,22 @@ class _Columns:
     def sort_key(self, item: un.SortItem) -> SortKey:
         """A column of ORDER BY."""
         resolved = Resolver(self.context, self.relation).sort_item(item)
-        return SortKey(self.of(resolved.rex, "$order"), resolved.ascending, resolved.nulls_first)
+        return SortKey(self._early_of(resolved.rex, "$order"), resolved.ascending, resolved.nulls_first)
 
     def node(self) -> Node:
         """The input with the computed columns."""
-        if not self._computed:
-            return self.relation.node
-        source = self.relation.node
-        items = [NamedRex(f.name, Ref(f.type, f.name)) for f in source.schema]
-        return Project(source, (*items, *(NamedRex(name, rex) for name, rex in self._computed.items())))
+        node = _with_columns(self.relation.node, self._early)
+        if self._neighbours:
+            calls = tuple(NamedAgg(name, call) for name, call in self._neighbours.items())
+            node = Over(node, self.partition_by, self.order_by, RANKING_NEEDS_ROWS, calls)
+        return _with_columns(node, self._computed)
+
+
+def _with_columns(node: Node, computed: Mapping[str, Rex]) -> Node:
+    if not computed:
+        return node
+    items = [NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema]
+    return Project(node, (*items, *(NamedRex(name, rex) for name, rex in computed.items())))
 
 
 class _Slots:
@@ -177,7 +198,7 @@ class _RowResolver(Resolver):
 
 
 class PatternResolver(Resolver):
-    """Resolves conditions and measures: `A.x`, `x`, `FIRST(A.x, n)`, `LAST(A.x, n)`, aggregates, MATCH_ROWTIME()."""
+    """Resolves conditions and measures: `A.x`, `x`, FIRST, LAST, PREV and NEXT (A.x, n), aggregates, MATCH_ROWTIME()."""
 
     def __init__(self, columns: _Columns, variables: Sequence[str], time_column: str) -> None:
         super().__init__(columns.context, columns.relation)
@@ -203,14 +224,32 @@ class PatternResolver(Resolver):
             raise UnsupportedError(f"{name} in MATCH_RECOGNIZE is not supported", fix=_REFUSED_CALLS[name])
         if name in ("FIRST", "LAST"):
             return self._navigation(name, call.args)
+        if name in ("PREV", "NEXT"):
+            return self._neighbour(name, call.args)
         if name in ("MATCH_ROWTIME", "MATCH_PROCTIME"):
             return self._match_time(name, call.args)
         return super()._call(call)
 
     def _navigation(self, name: str, args: tuple[un.Unresolved, ...]) -> Rex:
+        rex, variable, offset = self._position(name, args, 0)
+        return PatternRef(rex.type.nullable(), self._columns.of(rex), variable, name == "FIRST", offset)
+
+    def _neighbour(self, name: str, args: tuple[un.Unresolved, ...]) -> Rex:
+        """The row before or after the variable's last row, whether it is part of the match or not (not in Flink)."""
+        if name == "NEXT" and self.context.is_streaming:
+            raise UnsupportedError(
+                "NEXT in MATCH_RECOGNIZE looks at rows that have not come yet",
+                fix="give the following row a variable of its own in the pattern, or run the query in batch mode",
+            )
+        rex, variable, offset = self._position(name, args, 1)
+        column = self._columns.neighbour("LAG" if name == "PREV" else "LEAD", rex, offset) if offset else rex
+        return PatternRef(rex.type.nullable(), self._columns.of(column), variable)
+
+    def _position(self, name: str, args: tuple[un.Unresolved, ...], default: int) -> tuple[Rex, str | None, int]:
+        """(value of a row, variable that it belongs to, number of rows) of FIRST, LAST, PREV and NEXT."""
         if len(args) not in (1, 2):
             raise ValidationError(f"{name} takes a column and, if you like, a number of rows", fix=f"{name}(A.price, 1)")
-        offset = 0
+        offset = default
         if len(args) == 2:
             literal = Resolver(self.context, self.relation).resolve(args[1])
             if not isinstance(literal, Literal) or not isinstance(literal.value, int) or literal.value < 0:
@@ -218,7 +257,7 @@ class PatternResolver(Resolver):
             offset = literal.value
         rows = _RowResolver(self.context, self.relation, self._variables)
         rex = rows.resolve(args[0])
-        return PatternRef(rex.type.nullable(), self._columns.of(rex), rows.variable(name), name == "FIRST", offset)
+        return rex, rows.variable(name), offset
 
     def _match_time(self, name: str, args: tuple[un.Unresolved, ...]) -> Rex:
         kind = TimeKind.ROWTIME if name == "MATCH_ROWTIME" else TimeKind.PROCTIME
