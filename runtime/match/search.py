@@ -12,6 +12,7 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan.match_node import Match
 from tableapi.runtime.match.matcher import Matcher, Rows, Run
 from tableapi.runtime.match.measures import match_rows
+from tableapi.runtime.stream.batch import MAX_WATERMARK
 from tableapi.runtime.stream.window_time import to_ms_or_min
 
 
@@ -22,7 +23,7 @@ def find_matches(frame: pl.DataFrame, node: Match, session: SessionContext) -> p
     rows = Rows(matcher, frame, times)
     found: list[Run] = []
     for low, high in partitions(frame, node.partition_by, rows.starts):
-        matcher.search(rows, low, high, None, None, found)
+        matcher.search(rows, low, high, None, MAX_WATERMARK, found)
     positions = {e.variable: i for i, e in enumerate(node.pattern)}
     return match_rows(frame, found, node.partition_by, node.measures, positions, session)
 
