@@ -72,6 +72,7 @@ class PatternMatch(Operator):
         self._by_partition = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
         self._alive: dict[int, Alive] = {}
+        self._has_run = np.zeros(0, dtype=np.bool_)
         self._started = np.full(0, _NEVER, dtype=np.int64)
 
     def open(self, context: OperatorContext) -> None:
@@ -122,6 +123,8 @@ class PatternMatch(Operator):
         times = None if self._spec.within_ms is None else to_ms_or_min(rows[self._time])
         searched = Rows(self._matcher, rows.drop(SLOT, _ID), times)
         found: list[Run] = []
+        self._has_run = grown(self._has_run, self._index.bound, False)
+        self._has_run[slots] = False
         keep = np.zeros(rows.height, dtype=np.bool_)
         old = np.flatnonzero(rows[_ID].to_numpy() >= 0)
         candidates = np.union1d(old, np.asarray(searched.starts, dtype=np.int64)).tolist()
@@ -132,6 +135,7 @@ class PatternMatch(Operator):
             if alive is not None:
                 keep[alive.start : high] = True
                 self._alive[slot] = alive.moved(-alive.start)
+                self._has_run[slot] = True
         self._keep(rows, keep)
         self._note_starts(slots, now_ms)
         self._emit(searched.frame, found)
@@ -173,7 +177,7 @@ class PatternMatch(Operator):
         """Remembers when runs began, and forgets partitions without one."""
         self._started = grown(self._started, self._index.bound, _NEVER)
         self._started[slots] = _NEVER
-        is_alive = np.fromiter((int(slot) in self._alive for slot in slots), dtype=np.bool_, count=len(slots))
+        is_alive = self._has_run[slots]
         alive = slots[is_alive]
         if self._spec.within_ms is not None and len(alive):
             starts = to_ms_or_min(self._kept.gather_column(self._time, self._by_partition.first(alive)))
