@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from tableapi import EnvironmentSettings, TableEnvironment
+from tableapi import DataTypes, EnvironmentSettings, TableEnvironment
 from tableapi.errors import ExecutionError, TableApiError, UnsupportedError, ValidationError
+from tableapi.plan.json_form import plans_from_json, plans_to_json
+from tableapi.udf import udf
 
 DDL = """CREATE TABLE t (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
 WITH ('connector'='filesystem','path'='{path}','format'='json')"""
@@ -211,3 +213,47 @@ def test_nulls_do_not_match(ask):
 def test_what_is_refused(ask, clauses, message):
     with pytest.raises((UnsupportedError, ValidationError, TableApiError), match=message.replace("+", r"\+")):
         ask(series(1, 2), clauses)
+
+
+TICKS = [(k, v, i) for i, (k, v) in enumerate([("a", 1), ("b", 5), ("a", 4), ("b", 3), ("a", 2), ("b", 8), ("a", 9), ("b", 2)])]
+
+
+def test_counting_matches_needs_no_measure(ask):
+    clauses = "ORDER BY ts MEASURES A.v AS a AFTER MATCH SKIP PAST LAST ROW PATTERN (A B) DEFINE B AS B.v > A.v"
+    assert ask(TICKS, clauses, "COUNT(*)")[-1] == (2,)
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_a_whole_program(tmp_path, parallelism):
+    """A Python function in both clauses, a computed input, and a window over MATCH_ROWTIME()."""
+    path = tmp_path / "t.json"
+    path.write_text("".join(json.dumps({"k": k, "v": v, "ts": f"2024-01-01 00:00:{s:02}"}) + "\n" for k, v, s in TICKS))
+    env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    env.get_config().set("parallelism.default", str(parallelism))
+    env.execute_sql(DDL.format(path=path))
+    env.create_temporary_function("twice", udf(lambda x: 2 * x, result_type=DataTypes.INT()))
+    result = env.execute_sql(
+        """
+        WITH m AS (
+          SELECT * FROM (SELECT k, v + 1 AS w, ts FROM t) MATCH_RECOGNIZE (
+            PARTITION BY k ORDER BY ts MEASURES twice(A.w) AS a, B.w AS b, MATCH_ROWTIME() AS rt
+            AFTER MATCH SKIP PAST LAST ROW PATTERN (A B) DEFINE A AS twice(A.w) > 2, B AS B.w > A.w))
+        SELECT window_start, COUNT(*), SUM(a), SUM(b) FROM TABLE(TUMBLE(TABLE m, DESCRIPTOR(rt), INTERVAL '1' MINUTE))
+        GROUP BY window_start, window_end
+        """
+    )
+    assert [tuple(row)[1:] for row in result.collect()] == [(3, 18, 24)]
+
+
+def test_a_match_can_be_stored_as_a_plan():
+    env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    env.execute_sql(DDL.format(path="/nowhere"))
+    table = env.sql_query(
+        "SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES SUM(B.v) AS s AFTER MATCH SKIP TO LAST B "
+        "PATTERN (A B{2,}? C) WITHIN INTERVAL '5' SECOND DEFINE B AS B.v > A.v, C AS C.v > PREV(C.v)) AS m"
+    )
+    plan = table._relation.node
+    assert plans_from_json(plans_to_json([plan])) == (plan,)
+    text = table.explain()
+    assert "pattern=(A B{2,}? C), within=5 s, skip=TO LAST B, define=[B AS (B.v > A.v), C AS (C.v > C.$lag)]" in text
+    assert "SUM(v) OVER B AS s" in text

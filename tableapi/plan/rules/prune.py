@@ -135,7 +135,10 @@ def _(node: n.Rank, wanted: set[str]) -> n.Node:
 @_prune.register
 def _(node: Match, wanted: set[str]) -> n.Node:
     """Partition columns are always part of the result, so only measures go."""
-    kept = replace(node, measures=tuple(m for m in node.measures if m.name in wanted))
+    measures = tuple(m for m in node.measures if m.name in wanted)
+    if not measures and not node.partition_by:
+        measures = node.measures[:1]
+    kept = replace(node, measures=measures)
     return replace(kept, input=_keep(node.input, kept.columns_read))
 
 
