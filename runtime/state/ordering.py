@@ -17,7 +17,6 @@ from tableapi.errors import UnsupportedError
 from tableapi.plan.rex import SortKey
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.tablespec import RowSchema
-from tableapi.types import DecimalType, FractionalType
 
 Words = npt.NDArray[np.int64]
 _SIGN = np.int64(-(2**63))
@@ -33,27 +32,37 @@ class OrderedRows:
 
     def __init__(self, input: RowSchema, order_by: Sequence[SortKey]) -> None:
         self._keys = tuple(order_by)
-        self._types = [input[key.column].type for key in order_by]
+        self._types = [input.to_polars()[key.column] for key in order_by]
+        self._nullable = [input[key.column].type.is_nullable for key in order_by]
         self._string_words = [0] * len(self._keys)
         self._sequence = 0
         self.words: Words = np.zeros((0, self._width), dtype=np.int64)
+
+    @classmethod
+    def of_value(cls, dtype: pl.DataType, ascending: bool) -> OrderedRows:
+        """Order words of a single column `value` without NULL."""
+        made = cls(RowSchema(()), ())
+        made._keys, made._types, made._nullable = (SortKey("value", ascending),), [dtype], [False]
+        made._string_words = [0]
+        made.words = np.zeros((0, made._width), dtype=np.int64)
+        return made
 
     @property
     def _width(self) -> int:
         return sum(self._block_width(i) for i in range(len(self._keys))) + 1
 
     def _block_width(self, index: int) -> int:
-        dtype = self._types[index].to_polars()
+        dtype = self._types[index]
         value = 1
         if dtype in (pl.String, pl.Binary):
             value = self._string_words[index] + 1
-        elif isinstance(self._types[index], DecimalType) and not self._is_narrow(index):
+        elif isinstance(dtype, pl.Decimal) and not self._is_narrow(index):
             value = 2
-        return value + int(self._types[index].is_nullable)
+        return value + int(self._nullable[index])
 
     def _is_narrow(self, index: int) -> bool:
-        data_type = self._types[index]
-        return isinstance(data_type, DecimalType) and data_type.precision <= 18
+        dtype = self._types[index]
+        return isinstance(dtype, pl.Decimal) and (dtype.precision or 38) <= 18
 
     def write(self, ids: Ids, frame: pl.DataFrame, bound: int) -> None:
         """Stores the words of rows that arrive now, in order; ids are below `bound`."""
@@ -68,11 +77,11 @@ class OrderedRows:
         self.words[ids, at] = arrival
 
     def _encode(self, index: int, column: pl.Series) -> Words:
-        key, data_type = self._keys[index], self._types[index]
+        key = self._keys[index]
         values = self._value_words(index, column)
         if not key.ascending:
             values = ~values
-        if not data_type.is_nullable:
+        if not self._nullable[index]:
             return values
         is_null = column.is_null().to_numpy()
         values[is_null] = 0
@@ -85,7 +94,7 @@ class OrderedRows:
             return self._string(index, column.cast(pl.Binary))
         if isinstance(dtype, pl.Decimal):
             return _decimal_words(column, self._is_narrow(index))
-        if isinstance(self._types[index], FractionalType):
+        if dtype.is_float():
             return _float_words(column)
         if dtype == pl.Boolean:
             return column.fill_null(False).to_numpy().astype(np.int64).reshape(-1, 1)
@@ -105,16 +114,16 @@ class OrderedRows:
         if not width:
             return lengths.reshape(-1, 1)
         data = np.array(filled.to_list(), dtype=f"S{width}")
-        words = np.frombuffer(data.tobytes(), dtype=">u8").reshape(len(lengths), -1)
+        words = np.frombuffer(data.tobytes(), dtype=">u8").reshape(len(lengths), width // 8)
         return np.column_stack([words.astype(np.uint64).view(np.int64) ^ _SIGN, lengths])
 
     def _widen(self, index: int, needed: int) -> None:
         """Makes room for longer strings: inserts words that are what padding would have been."""
-        offset = sum(self._block_width(i) for i in range(index)) + int(self._types[index].is_nullable)
+        offset = sum(self._block_width(i) for i in range(index)) + int(self._nullable[index])
         at = offset + self._string_words[index]
         padding = _SIGN if self._keys[index].ascending else ~_SIGN
         added = np.full((len(self.words), needed - self._string_words[index]), padding, dtype=np.int64)
-        if self._types[index].is_nullable:
+        if self._nullable[index]:
             is_null = self.words[:, offset - 1] != 0
             added[is_null] = 0
         self.words = np.ascontiguousarray(np.concatenate([self.words[:, :at], added, self.words[:, at:]], axis=1))

@@ -17,7 +17,9 @@ import polars as pl
 from tableapi.functions.registry import AccumulatorKind
 from tableapi.runtime.state.columns import Ids, from_arrays, grown, make_column, storage_dtype, to_arrays, writable
 from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.ordering import OrderedRows
 from tableapi.runtime.state.row_store import NONE, Chains, RowStore
+from tableapi.runtime.state.sorted_buffers import SortedBuffers
 
 Signs = npt.NDArray[np.int64]
 """+1 and -1 per row; empty: all +1."""
@@ -261,11 +263,10 @@ class HeapFold(_Saved):
 
 
 class Bag:
-    """All inputs of each group in order of arrival: VALUES, and MIN, MAX, FIRST, LAST of an input that retracts.
+    """All inputs of each group in order of arrival: VALUES, and FIRST and LAST of an input that retracts.
 
-    A retraction takes away the earliest equal value. Reading costs O(values of the groups read), so groups of an input that
-    retracts pay for their size. Layout: rows in a RowStore, a chain per slot, and (when the input retracts) an index from
-    (slot, value) to the chain of equal rows.
+    A retraction takes away the earliest equal value. Reading VALUES costs O(values of the groups read). Layout: rows in a
+    RowStore, a chain per slot, and (when the input retracts) an index from (slot, value) to the chain of equal rows.
     """
 
     def __init__(self, kind: AccumulatorKind, dtype: pl.DataType, retracts: bool) -> None:
@@ -320,15 +321,16 @@ class Bag:
         self._equal.free(distinct[self._by_value.is_empty(distinct)])
 
     def read(self, slots: Ids) -> pl.Series:
-        return self.merged(slots, np.arange(len(slots)), len(slots))
+        if self._keeps_nulls:
+            return self.merged(slots, np.arange(len(slots)), len(slots))
+        ids = self._by_slot.first(slots) if self._kind is AccumulatorKind.FIRST else self._by_slot.last(slots)
+        return gather_or_null(self._rows, "value", ids)
 
     def merged(self, slots: Ids, groups: Ids, count: int) -> pl.Series:
         ids, positions = self._by_slot.collect(slots)
         rows = pl.DataFrame([pl.Series("group", groups[positions]), self._rows.gather_column("value", ids)])
         value = pl.col("value")
         by_kind = {
-            AccumulatorKind.MIN: value.min(),
-            AccumulatorKind.MAX: value.max(),
             AccumulatorKind.FIRST: value.first(),
             AccumulatorKind.LAST: value.last(),
             AccumulatorKind.VALUES: value,
@@ -356,12 +358,112 @@ class Bag:
         self._add(pl.DataFrame([values.alias("value"), pl.Series("owner", slots)]))
 
 
+class RetractableExtreme:
+    """MIN or MAX of an input that retracts: how often each value is in each group, and the first few values of each group in
+    order.
+
+    Layout: an index over (slot, value), a count per pair, and sorted buffers of pairs by slot. Cost: O(rows), apart from
+    refills of a buffer, which cost O(values of the group) once in many removals of its first value.
+    """
+
+    def __init__(self, kind: AccumulatorKind, dtype: pl.DataType) -> None:
+        self._kind, self._dtype = kind, dtype
+        self._pairs = KeyIndex({"slot": pl.Int64(), "value": dtype})
+        self._counts = np.zeros(0, dtype=np.int64)
+        self._order = OrderedRows.of_value(dtype, kind is AccumulatorKind.MIN)
+        self._buffers = SortedBuffers(self._order, 4, keeps_rest=True)
+        self._bound = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self._pairs.size_bytes + self._counts.nbytes + self._order.words.nbytes
+
+    def reserve(self, bound: int) -> None:
+        self._bound = bound
+        self._buffers.reserve(bound, self._pairs.bound)
+
+    def update(self, slots: Ids, values: pl.Series | None, signs: Signs) -> None:
+        assert values is not None
+        if values.null_count():
+            keep = values.is_not_null().to_numpy()
+            slots, values = slots[keep], values.drop_nulls()
+            signs = signs[keep] if len(signs) else signs
+        if not len(slots):
+            return
+        pairs, new_rows = self._pairs.insert(pl.DataFrame([pl.Series("slot", slots), values.alias("value")]))
+        self._counts = grown(self._counts, self._pairs.bound)
+        self._buffers.reserve(self._bound, self._pairs.bound)
+        fresh = pairs[new_rows]
+        self._counts[fresh] = 0
+        np.add.at(self._counts, pairs, signs if len(signs) else 1)
+        self._order.write(fresh, values[new_rows].alias("value").to_frame(), self._pairs.bound)
+        self._buffers.add(fresh, slots[new_rows])
+        if len(signs):
+            self._remove_gone(pairs, slots)
+
+    def _remove_gone(self, pairs: Ids, slots: Ids) -> None:
+        _, rows = np.unique(pairs, return_index=True)
+        rows = rows[self._counts[pairs[rows]] <= 0]
+        if not len(rows):
+            return
+        gone, owners = pairs[rows], slots[rows]
+        self._buffers.remove(gone, owners)
+        self._buffers.refill(np.unique(owners))
+        self._pairs.free(gone)
+
+    def read(self, slots: Ids) -> pl.Series:
+        first = self._buffers.first(slots)
+        present = first >= 0
+        values = self._pairs.keys(first[present])["value"]
+        return values if present.all() else spread_or_null(values, present)
+
+    def merged(self, slots: Ids, groups: Ids, count: int) -> pl.Series:
+        rows = pl.DataFrame([pl.Series("group", groups), self.read(slots).alias("value")])
+        value = pl.col("value").min() if self._kind is AccumulatorKind.MIN else pl.col("value").max()
+        folded = rows.group_by("group").agg(value)
+        return pl.DataFrame({"group": np.arange(count)}).join(folded, on="group", how="left", maintain_order="left")["value"]
+
+    def clear(self, slots: Ids) -> None:
+        self._pairs.free(self._buffers.drop(slots))
+
+    def save(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
+        pairs = self._pairs.live_slots()
+        frame = self._pairs.keys(pairs).with_columns(pl.Series("count", self._counts[pairs]))
+        order = np.argsort(slots)
+        owners = frame["slot"].to_numpy()
+        at = np.searchsorted(slots[order], owners)
+        known = (at < len(slots)) & (slots[order][np.minimum(at, len(slots) - 1)] == owners) if len(slots) else at < 0
+        chosen = np.flatnonzero(known)
+        repeated = np.repeat(chosen, np.maximum(self._counts[pairs[chosen]], 0))
+        return frame[repeated].select("value"), order[at[repeated]]
+
+    def load(self, slots: Ids, values: pl.Series) -> None:
+        self.update(slots, values, ALL_ADDED)
+
+
+def spread_or_null(values: pl.Series, present: npt.NDArray[np.bool_]) -> pl.Series:
+    """`values` at the places where `present` is TRUE, NULL at the others."""
+    positions = pl.Series(np.where(present, np.cumsum(present) - 1, 0)).set(pl.Series(~present), None)
+    if not len(values):
+        return pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, len(present))
+    return values.gather(positions)
+
+
+def gather_or_null(rows: RowStore, name: str, ids: Ids) -> pl.Series:
+    """A column of the rows at `ids`; NULL where the id is -1."""
+    present = ids >= 0
+    values = rows.gather_column(name, ids[present])
+    return values if present.all() else spread_or_null(values, present)
+
+
 def running_value(kind: AccumulatorKind, dtype: pl.DataType, retracts: bool) -> RunningValue:
     """The class that keeps an accumulator of that kind and type."""
     if kind is AccumulatorKind.COUNT:
         return Count(dtype)
     if kind is AccumulatorKind.SUM:
         return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericSum(dtype)
+    if retracts and kind in (AccumulatorKind.MIN, AccumulatorKind.MAX):
+        return RetractableExtreme(kind, dtype)
     if kind is AccumulatorKind.VALUES or retracts:
         return Bag(kind, dtype, retracts)
     return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericChoice(kind, dtype)

@@ -20,6 +20,7 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.ordering import OrderedRows
 from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.state.sorted_buffers import SortedBuffers
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces, kind_series
 from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
@@ -58,11 +59,6 @@ class RankSpec:
         return Rank(self)
 
 
-_UNLIMITED = 2**40
-NOWHERE, SPILLED = 0, 2
-"""Places of a row, as in `top_kernels`: not kept, and behind its partition's buffer."""
-
-
 class Rank(Operator):
     """Keeps the first rows of each partition sorted, and emits how the ranks `start`..`end` changed.
 
@@ -79,23 +75,17 @@ class Rank(Operator):
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.partition_by})
         self._retracts = not spec.input_is_insert_only
-        self._capacity = min(2 * spec.end + 16 if self._retracts else spec.end, _UNLIMITED)
         self._store = RowStore(types)
         self._order = OrderedRows(spec.input, spec.order_by)
-        self._top: Ids = np.full((0, min(self._capacity, 8)), -1, dtype=np.int64)
-        self._counts = np.zeros(0, dtype=np.int64)
-        self._spilled = np.zeros(0, dtype=np.int64)
-        self._place = np.zeros(0, dtype=np.int8)
+        self._buffers = SortedBuffers(self._order, spec.end, self._retracts)
         self._mark = np.zeros(0, dtype=np.bool_)
-        self._owner: Ids = np.full(0, -1, dtype=np.int64)
-        self._rest = Chains()
         self._equal = KeyIndex(types) if self._retracts else None
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
 
     def process(self, input: int, batch: Batch) -> None:
         slots, _ = self._index.insert(batch.frame)
-        self._reserve_slots()
+        self._reserve()
         _, touched = self._index.distinct(slots)
         before = self._ranked(touched)
         if batch.is_insert_only:
@@ -105,47 +95,36 @@ class Rank(Operator):
             mask = pl.Series(adds)
             self._add(batch.frame.filter(mask), slots[adds])
             gone = self._remove(batch.frame.filter(~mask), slots[~adds])
-            self._refill(touched)
+            self._buffers.refill(touched)
         after = self._ranked(touched)
         self._emit(np.pad(before, ((0, 0), (0, after.shape[1] - before.shape[1])), constant_values=-1), after)
         self._forget(gone, touched)
         self.context.metrics["keys"] = self._index.count
 
-    def _reserve_slots(self) -> None:
-        bound = self._index.bound
-        self._top = grown(self._top, bound, -1)
-        self._counts, self._spilled = grown(self._counts, bound), grown(self._spilled, bound)
-
-    def _reserve_rows(self) -> None:
+    def _reserve(self) -> None:
         bound = self._store.bound
-        self._place, self._mark = grown(self._place, bound), grown(self._mark, bound, False)
-        self._owner, self._same = grown(self._owner, bound, -1), grown(self._same, bound, -1)
+        self._buffers.reserve(self._index.bound, bound)
+        self._mark, self._same = grown(self._mark, bound, False), grown(self._same, bound, -1)
 
     def _ranked(self, touched: Ids) -> Ids:
-        """Ids of the rows of ranks start..end of each partition, -1 where there is none (as wide as buffers are now)."""
-        low, high = self._spec.start - 1, min(self._spec.end, self._top.shape[1])
-        if high <= low:
-            return np.full((len(touched), 0), -1, dtype=np.int64)
-        is_there = np.arange(low, high)[None, :] < self._counts[touched][:, None]
-        return np.where(is_there, self._top[touched, low:high], -1)
+        """Ids of the rows of ranks start..end of each partition, -1 where there is none."""
+        return self._buffers.ranked(touched, self._spec.start - 1, self._spec.end)
 
     def _add(self, frame: pl.DataFrame, slots: Ids) -> Ids:
         """Puts rows into their partitions; returns the ids of stored rows that were pushed out for good."""
         if not frame.height:
             return NONE
         ids = self._store.ids.take(frame.height)
-        self._reserve_rows()
+        self._reserve()
         self._order.write(ids, frame, self._store.bound)
-        self._owner[ids] = slots
-        pushed = self._place_rows(ids, slots)
+        pushed = self._buffers.add(ids, slots)
         if self._equal is not None:
             self._store.write(ids, frame)
             same, _ = self._equal.insert(frame)
             self._same[ids] = same
             self._by_value.append(ids, same)
-            self._rest.append(pushed, self._owner[pushed])
             return NONE
-        kept = self._place[ids] != NOWHERE
+        kept = self._buffers.is_kept(ids)
         self._store.write(ids[kept], frame if kept.all() else frame.filter(pl.Series(kept)))
         self._store.ids.give_back(ids[~kept])
         self._mark[ids] = True
@@ -153,66 +132,15 @@ class Rank(Operator):
         self._mark[ids] = False
         return old
 
-    def _place_rows(self, ids: Ids, slots: Ids) -> Ids:
-        """Runs the kernel over the rows; returns the ids that are outside of their buffers now."""
-        from tableapi.runtime.state import top_kernels
-
-        pushed, pushed_count = np.empty(len(ids), dtype=np.int64), np.zeros(1, dtype=np.int64)
-        at = 0
-        while True:
-            at = top_kernels.add_rows(
-                at,
-                ids,
-                slots,
-                self._order.words,
-                self._top,
-                self._counts,
-                self._spilled,
-                self._place,
-                self._capacity,
-                self._retracts,
-                pushed,
-                pushed_count,
-            )
-            if at == len(ids):
-                return pushed[: pushed_count[0]]
-            wider = np.full((len(self._top), min(self._capacity, 2 * self._top.shape[1])), -1, dtype=np.int64)
-            wider[:, : self._top.shape[1]] = self._top
-            self._top = wider
-
     def _remove(self, frame: pl.DataFrame, slots: Ids) -> Ids:
         """Takes rows out of their partitions; returns their ids. Rows that are not known are ignored."""
-        from tableapi.runtime.state import top_kernels
-
         assert self._equal is not None, "an insert-only input took a row back"
         if not frame.height:
             return NONE
         ids = self._by_value.pop(self._equal.find(frame))
         slots, ids = slots[ids >= 0], ids[ids >= 0]
-        spilled = self._place[ids] == SPILLED
-        self._rest.remove(ids[spilled], slots[spilled])
-        top_kernels.remove_rows(ids, slots, self._order.words, self._top, self._counts, self._spilled, self._place)
+        self._buffers.remove(ids, slots)
         return ids
-
-    def _refill(self, touched: Ids) -> None:
-        """Moves the first spilled rows of partitions whose buffer has become too short into the buffer."""
-        short = touched[(self._counts[touched] < self._spec.end) & (self._spilled[touched] > 0)]
-        if not len(short):
-            return
-        ids, positions = self._rest.collect(short)
-        words = self._order.words[ids]
-        order = np.lexsort([*words.T[::-1], positions])
-        ids, positions = ids[order], positions[order]
-        first = np.searchsorted(positions, np.arange(len(short)))
-        room = self._capacity - self._counts[short]
-        chosen = np.arange(len(ids)) - first[positions] < room[positions]
-        ids, positions = ids[chosen], positions[chosen]
-        moved = np.bincount(positions, minlength=len(short))
-        left = self._spilled[short] - moved
-        self._spilled[short] = 0
-        self._rest.remove(ids, short[positions])
-        self._place_rows(ids, short[positions])
-        self._spilled[short] = left
 
     def _emit(self, before: Ids, after: Ids) -> None:
         changed_rows = (before != after).any(axis=1)
@@ -264,7 +192,7 @@ class Rank(Operator):
             return
         same = np.unique(self._same[gone])
         self._equal.free(same[self._by_value.is_empty(same)])
-        self._index.free(touched[(self._counts[touched] == 0) & (self._spilled[touched] == 0)])
+        self._index.free(touched[self._buffers.is_empty(touched)])
 
     def key_columns(self) -> tuple[str, ...]:
         """The columns by which rows are dealt out to workers."""
@@ -281,7 +209,7 @@ class Rank(Operator):
         rows = self.saved_rows(reader)
         if rows is not None:
             slots, _ = self._index.insert(rows)
-            self._reserve_slots()
+            self._reserve()
             self._add(rows, slots)
 
     def saved_rows(self, reader: SnapshotReader) -> pl.DataFrame | None:

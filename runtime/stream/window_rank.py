@@ -75,7 +75,7 @@ class WindowRank(Rank):
 
     def _take_in(self, frame: pl.DataFrame, ends: Millis) -> None:
         slots, new_rows = self._index.insert(frame)
-        self._reserve_slots()
+        self._reserve()
         for row in new_rows.tolist():
             self._slots.setdefault(int(ends[row]), []).append(slots[row : row + 1])
         self._forget(self._add(frame, slots), NONE)
@@ -94,9 +94,7 @@ class WindowRank(Rank):
         if self._spec.rank_name is not None:
             frame = frame.with_columns(pl.Series(self._spec.rank_name, np.nonzero(ranked >= 0)[1] + self._spec.start))
         emit_in_pieces(self.context.emit, Batch(frame), self.context.max_batch_rows)
-        all_ids = self._top[slots]
-        self._store.remove(all_ids[np.arange(all_ids.shape[1])[None, :] < self._counts[slots][:, None]])
-        self._counts[slots] = 0
+        self._store.remove(self._buffers.drop(slots))
         self._index.free(slots)
 
     def snapshot(self, writer: SnapshotWriter) -> None:
