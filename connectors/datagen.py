@@ -172,8 +172,8 @@ def _random(plan: FieldPlan, count: int, rng: np.random.Generator) -> pl.Series:
             return pl.Series(rng.integers(low, high, count, dtype=np.int64, endpoint=True))
         case FractionalType():
             largest = 3.4028234e38 if isinstance(plan.type, FloatType) else 1.7976931348623157e308
-            low, high = float(plan.min or 0), largest if plan.max is None else float(plan.max)
-            return pl.Series(low + rng.random(count) * (high - low))
+            smallest = float(plan.min or 0)
+            return pl.Series(smallest + rng.random(count) * ((largest if plan.max is None else float(plan.max)) - smallest))
         case DecimalType(precision=p, scale=s):
             unit = Decimal(10) ** -s
             low = int(Decimal(plan.min or 0) / unit)
@@ -259,7 +259,7 @@ class DatagenConnector(Connector):
                 raise unknown_option("connector 'datagen'", key, known)
         plans = {f.name: _plan(f.name, f.type, options) for f in schema}
         limits = [
-            options.get(f"fields.{f.name}.end") - options.get(f"fields.{f.name}.start") + 1
+            options[f"fields.{f.name}.end"] - options[f"fields.{f.name}.start"] + 1
             for f in schema
             if plans[f.name].kind == "sequence"
         ]

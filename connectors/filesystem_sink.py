@@ -125,8 +125,8 @@ class FilesystemSink(Sink):
         elif intent["static"] and len(intent["static"]) == len(self.partition_keys):
             folders = sorted({*folders, self.root + _folder({k: v or self.default_partition for k, v in intent["static"]})})
         for folder in folders:
-            for file in store.files(folder) or ():
-                store.remove(file.path)
+            for replaced in store.files(folder) or ():
+                store.remove(replaced.path)
 
 
 def _folder(values: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -240,7 +241,7 @@ class Hub:
             if self._failure is not None:
                 raise ExecutionError(f"{self._endpoint}: sending has failed: {self._failure}") from self._failure
             self._queue(data)
-        self._waker.send(b"x")
+        self._wake()
 
     def _queue(self, data: bytes) -> None:
         for client in self._clients:
@@ -260,12 +261,18 @@ class Hub:
                 self._changed.wait_for(lambda: self._relays_to_end <= 0, self._sink.await_s)
                 if tail:
                     self._queue(tail)
-                self._waker.send(b"x")
+                self._wake()
                 left = max(0.0, deadline - time.monotonic())
                 self._changed.wait_for(lambda: all(not c.queue for c in self._clients if c.is_open and not c.is_late), left)
             self._is_closing = True
-        self._waker.send(b"x")
+        self._wake()
         self._thread.join()
+        self._waker.close()
+
+    def _wake(self) -> None:
+        # The thread may have ended already: then nobody needs to be woken.
+        with suppress(OSError):
+            self._waker.send(b"x")
 
     def _run(self) -> None:
         try:
@@ -285,7 +292,6 @@ class Hub:
             for key in list(self._selector.get_map().values()):
                 key.fileobj.close()  # type: ignore[union-attr]
             self._selector.close()
-            self._waker.close()
             if self._endpoint.listens and self._endpoint.path is not None and os.path.exists(self._endpoint.path):
                 os.unlink(self._endpoint.path)
 

@@ -183,11 +183,10 @@ class SocketReader(SplitReader):
 
     def deliver(self, decoded: Decoded, peer: Peer) -> None:
         """Takes rows from a peer, and deals with those that are none."""
+        framer = peer.framer
         for record in decoded.bad:
-            line = peer.framer.line + 1
-            self._source.bad_records.handle(
-                record, self._source.format_name or "arrow", peer.name, peer.framer.offset, lambda n=line: n
-            )  # type: ignore[misc]
+            name = self._source.format_name or "arrow"
+            self._source.bad_records.handle(record, name, peer.name, framer.offset, lambda: framer.line + 1)
         if decoded.frame.height:
             frame = decoded.frame.select(self._source.columns)
             self._ready.append(Decoded(frame, decoded.kinds))

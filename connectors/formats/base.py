@@ -179,7 +179,7 @@ class ColumnarFormat(Format):
 
     def scan(self, paths: Sequence[str], schema: RowSchema) -> pl.LazyFrame | None:
         """All local files as one lazy scan with the columns of `schema`, when Polars can read them on its own."""
-        return
+        return None
 
 
 def single_choice(values: Mapping[str, Any], first: str, second: str, prefix: str) -> None:

@@ -223,7 +223,7 @@ class _ChangeFormat(TextFormat):
 
     produces = ALL_KINDS
     accepts = ALL_KINDS
-    options = JSON_OPTIONS
+    options: tuple[Option, ...] = JSON_OPTIONS
     paths: Mapping[str, tuple[str, ...]] = {}
     insert: tuple[str, str]
     delete: tuple[str, str]
@@ -292,7 +292,7 @@ class DebeziumJsonFormat(_ChangeFormat):
     """Records of Debezium: before, after, op."""
 
     name = "debezium-json"
-    options = (
+    options: tuple[Option, ...] = (
         Option("schema-include", bool, "Records carry their schema, the change stands in 'payload'.", default=False),
         *JSON_OPTIONS,
     )
@@ -338,7 +338,7 @@ class CanalJsonFormat(_ChangeFormat):
     """Records of Canal: lists of rows, and for updates the old values of what has changed."""
 
     name = "canal-json"
-    options = (
+    options: tuple[Option, ...] = (
         Option("database.include", str, "Regular expression; records of other databases are left out."),
         Option("table.include", str, "Regular expression; records of other tables are left out."),
         *JSON_OPTIONS,
