@@ -332,7 +332,8 @@ class QueryPlanner:
         rows, known = aggregate("COUNT", un.Star()), aggregate("COUNT", column)
         decided = un.Call("IS_FALSE" if is_all else "IS_TRUE", (test,), where=where)
         has_null = un.Call("LESS", (known, rows), where=where)
-        is_empty = un.Call("EQUALS", (rows, un.Lit(0)), where=where)
+        # A stream gives no count of nothing: there is no row before the first one.
+        is_empty = un.Call("EQUALS", (un.Call("COALESCE", (rows, un.Lit(0))), un.Lit(0)), where=where)
         branches = (is_empty, un.Lit(is_all), decided, un.Lit(not is_all), has_null, un.Lit(None), test)
         return un.Call("CASE", branches, where=where)
 

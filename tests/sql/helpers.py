@@ -30,10 +30,11 @@ class MemoryCatalog:
     def __init__(self, *, is_streaming: bool = True, functions: dict[str, Any] | None = None) -> None:
         self.tables: dict[ObjectIdentifier, TableSpec | ViewSpec] = {}
         functions = functions or {}
+        self.path = ("cat", "db")
         self.context = PlanContext(lambda parts: functions.get(parts[-1]), is_streaming=is_streaming)
 
     def qualify(self, parts: Sequence[str]) -> ObjectIdentifier:
-        return ObjectIdentifier(*(("cat", "db")[: 3 - len(parts)] + tuple(parts)))
+        return ObjectIdentifier(*(self.path[: 3 - len(parts)] + tuple(parts)))
 
     def find_table(self, identifier: ObjectIdentifier) -> TableSpec | ViewSpec | None:
         return self.tables.get(identifier)
