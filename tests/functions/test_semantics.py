@@ -1,0 +1,129 @@
+"""Goal: Flink's semantics where they differ from Polars' or Python's, one fact a line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tableapi.errors import ExecutionError
+from tests.functions.constants import resolve, text, value
+
+TYPES = [
+    ("CAST(1 AS TINYINT) + CAST(1 AS TINYINT)", "TINYINT"),
+    ("CAST(1 AS DECIMAL(10, 2)) + CAST(1 AS DECIMAL(5, 4))", "DECIMAL(13, 4)"),
+    ("CAST(1 AS DECIMAL(10, 2)) * CAST(1 AS DECIMAL(5, 4))", "DECIMAL(16, 6)"),
+    ("CAST(1 AS DECIMAL(10, 2)) / CAST(1 AS DECIMAL(5, 4))", "DECIMAL(20, 8)"),
+    ("MOD(CAST(1 AS DECIMAL(10, 2)), CAST(1 AS DECIMAL(5, 4)))", "DECIMAL(5, 4)"),
+    ("CAST(1 AS DECIMAL(38, 18)) * CAST(1 AS DECIMAL(38, 18))", "DECIMAL(38, 6)"),
+    ("CAST(1 AS DECIMAL(10, 2)) + 1", "DECIMAL(13, 2)"),
+    ("CAST(1 AS DECIMAL(10, 2)) * CAST(1 AS BIGINT)", "DECIMAL(30, 2)"),
+    ("5.0 / 2", "DECIMAL(13, 12)"),
+    ("CAST(1 AS FLOAT) + 1", "FLOAT"),
+    ("CAST(1 AS FLOAT) + 1.5", "DOUBLE"),
+    ("1.5", "DECIMAL(2, 1)"),
+    ("12345678901", "BIGINT"),
+    ("CASE WHEN TRUE THEN 'a' ELSE 'bcd' END", "VARCHAR(3)"),
+    ("CASE WHEN TRUE THEN 1 ELSE 2.5 END", "DECIMAL(11, 1)"),
+    ("ROUND(CAST(1 AS DECIMAL(10, 2)), 1)", "DECIMAL(10, 1)"),
+    ("CEIL(CAST(1 AS DECIMAL(10, 2)))", "DECIMAL(10, 0)"),
+    ("'ab' || 'c'", "CHAR(3)"),
+    ("SUBSTRING('abc', 1)", "VARCHAR(3)"),
+    ("MD5('a')", "CHAR(32)"),
+    ("TIMESTAMPDIFF(DAY, DATE '2024-01-01', DATE '2024-01-02')", "INT"),
+    ("EXTRACT(YEAR FROM DATE '2024-01-01')", "BIGINT"),
+    ("ARRAY[1, 2.5]", "ARRAY<DECIMAL(11, 1) NOT NULL>"),
+    ("TO_TIMESTAMP('x')", "TIMESTAMP(3)"),
+    ("CURRENT_TIMESTAMP", "TIMESTAMP_LTZ(3)"),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected"), TYPES, ids=[t[0] for t in TYPES])
+def test_types(sql: str, expected: str) -> None:
+    assert str(resolve(sql).type.nullable()) == expected
+
+
+TEXTS = [
+    ("2147483647 + 1", "-2147483648"),
+    ("-7 / 2", "-3"),
+    ("-5 % 3", "-2"),
+    ("POWER(2, 0.5)", "1.4142135623730951"),
+    ("LN(0)", "-Infinity"),
+    ("SQRT(-1)", "NaN"),
+    ("ROUND(1234, -2)", "1200"),
+    ("ROUND(-2.5e0)", "-3.0"),
+    ("ROUND(1.005e0, 2)", "1.01"),
+    ("TRUNCATE(-3.79e0, 1)", "-3.7"),
+    ("HEX(-1)", "FFFFFFFFFFFFFFFF"),
+    ("CAST('NaN' AS DOUBLE) > 1", "FALSE"),
+    ("'a' = 'a '", "FALSE"),
+    ("4 IN (1, 2, CAST(NULL AS INT))", "NULL"),
+    ("12 BETWEEN 15 AND 10", "FALSE"),
+    ("12 BETWEEN SYMMETRIC 15 AND 10", "TRUE"),
+    ("'100%' LIKE '100\\%'", "FALSE"),
+    ("'100%' LIKE '100!%' ESCAPE '!'", "TRUE"),
+    ("GREATEST(1, CAST(NULL AS INT))", "NULL"),
+    ("CONCAT('a', CAST(NULL AS STRING))", "NULL"),
+    ("CHAR_LENGTH('\U0001f600a')", "2"),
+    ("SUBSTRING('hello', 0, 2)", "he"),
+    ("SUBSTRING('hello', 2, -1)", "NULL"),
+    ("SUBSTR('hello', -100, 3)", ""),
+    ("LPAD('hi', 3, '')", "NULL"),
+    ("SPLIT_INDEX('a,b', ',', 5)", "NULL"),
+    ("CARDINALITY(SPLIT('', ','))", "0"),
+    ("REGEXP_REPLACE('foo', '(o)', '$1')", "f$1$1"),
+    ("REGEXP_EXTRACT('abc', '(b)', 2)", "NULL"),
+    ("REGEXP('hello', '(?<=h)e')", "TRUE"),
+    ("REGEXP('hello', '[')", "FALSE"),
+    ("REGEXP('é', '\\w')", "FALSE"),
+    ("URL_DECODE('%zz')", "NULL"),
+    ("PRINTF('%05d|%-4s|%.2f', 7, 'a', 1.005e0)", "00007|a   |1.01"),
+    ("PRINTF('%d', 'x')", "NULL"),
+    ("EXTRACT(DOW FROM DATE '2021-01-03')", "1"),
+    ("FLOOR(DATE '2024-02-29' TO WEEK)", "2024-02-25"),
+    ("CEIL(TIMESTAMP '2021-01-03 15:00:00' TO WEEK)", "2021-01-03 00:00:00"),
+    ("DATE '2024-01-31' + INTERVAL '1' MONTH", "2024-02-29"),
+    ("TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-02-29')", "1"),
+    ("DATE_FORMAT(TIMESTAMP '2020-12-31 00:00:00', 'YYYY')", "2021"),
+    ("DATE_FORMAT(TIMESTAMP '2024-02-29 15:04:05', 'd/M/yy h:mm a')", "29/2/24 3:04 PM"),
+    ("TO_TIMESTAMP('2024-02-29T00:00:00')", "NULL"),
+    ("TO_DATE('2020-02-30')", "NULL"),
+    ("UNIX_TIMESTAMP('garbage')", "-9223372036854775808"),
+    ("TO_TIMESTAMP_LTZ(1709210096789123, 6)", "2024-02-29 12:34:56.789123"),
+    ("ARRAY_CONTAINS(ARRAY[1, CAST(NULL AS INT)], CAST(NULL AS INT))", "TRUE"),
+    ("ARRAY_SORT(ARRAY[2, CAST(NULL AS INT), 1])", "[NULL, 1, 2]"),
+    ("ARRAY_EXCEPT(ARRAY[1, 2, 2], ARRAY[1])", "[2]"),
+    ("ARRAY[1, 2][3]", "NULL"),
+    ("MAP['a', 1, 'a', 2]", "{a=2}"),
+    ("JSON_VALUE('{\"a\": [1, 2]}', '$.a')", "NULL"),
+    ("JSON_VALUE('{\"a\": 1.50}', '$.a')", "1.50"),
+    ("JSON_VALUE('{}', '$.a' DEFAULT 'x' ON EMPTY)", "NULL"),
+    ("JSON_VALUE('{}', 'lax $.a' DEFAULT 'x' ON EMPTY)", "x"),
+    ("JSON_QUERY('{\"a\": 1}', '$.a' WITH WRAPPER)", "[1]"),
+    ("JSON_QUERY('[{\"x\": 1}, {\"x\": 2}]', '$[*].x')", "[1,2]"),
+    ("JSON_OBJECT('k' VALUE JSON_ARRAY(1, 2))", '{"k":[1,2]}'),
+    ("JSON_ARRAY(1, CAST(NULL AS INT))", "[1]"),
+    ("CAST(NULL AS STRING) IS JSON", "FALSE"),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected"), TEXTS, ids=[t[0] for t in TEXTS])
+def test_results(sql: str, expected: str) -> None:
+    assert text(sql) == expected
+
+
+FAILURES = [
+    ("1 / 0", "division by zero"),
+    ("1 % 0", "division by zero"),
+    ("1.5 / 0", "division by zero"),
+    ("ELEMENT(ARRAY[1, 2])", "collection with 2 elements"),
+    ("SHA2('a', 100)", "no length of 100 bits"),
+    ("PARSE_JSON('{bad')", "is not JSON"),
+    ("JSON_VALUE('{}', '$.a' ERROR ON ERROR)", "JSON_VALUE"),
+    ("MAP_FROM_ARRAYS(ARRAY['a'], ARRAY[1, 2])", "differ in length"),
+    ("TO_TIMESTAMP_LTZ('pen')", "is no timestamp"),
+]
+
+
+@pytest.mark.parametrize(("sql", "message"), FAILURES, ids=[f[0] for f in FAILURES])
+def test_what_fails_a_query(sql: str, message: str) -> None:
+    with pytest.raises(ExecutionError, match=message):
+        value(sql)
