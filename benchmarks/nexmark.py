@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from nexmark_queries import AUCTION, BID, PERSON, QUERIES, VIEWS  # noqa: E402
+from nexmark_queries import AUCTION, BID, PERSON, QUERIES, VIEWS
 
 TABLE = (
     f"CREATE TABLE events (event_type INT, person ROW<{PERSON}>, auction ROW<{AUCTION}>, bid ROW<{BID}>, `dateTime` TIMESTAMP(3), "

@@ -86,7 +86,6 @@ class SplitReader(ABC):
 
     def close(self) -> None:
         """Releases what the reader holds."""
-        return None
 
 
 class Source(ABC):
@@ -119,7 +118,6 @@ class SinkWriter(ABC):
 
     def flush(self) -> None:
         """Makes everything written so far visible (AT_LEAST_ONCE) or durable enough to commit."""
-        return None
 
     def prepare_commit(self, checkpoint_id: int) -> Any:
         """Seals what was written since the last call; returns plain picklable data that `commit` needs, or None if nothing was."""
@@ -127,15 +125,12 @@ class SinkWriter(ABC):
 
     def commit(self, committable: Any) -> None:
         """Makes sealed rows visible. Called again after a failure: must be idempotent."""
-        return None
 
     def abort(self, committable: Any) -> None:
         """Drops sealed rows that will never be committed."""
-        return None
 
     def close(self, success: bool = True) -> None:
         """Ends the writer; with `success` everything written becomes visible (end of a bounded job)."""
-        return None
 
 
 class Sink(ABC):
@@ -155,11 +150,9 @@ class Sink(ABC):
 
     def begin(self, overwrite: bool, static_partition: dict[str, Any]) -> None:
         """Called once by the coordinator before any writer opens (for example to remove what `INSERT OVERWRITE` replaces)."""
-        return None
 
     def end(self, success: bool) -> None:
         """Called once by the coordinator after all writers have closed."""
-        return None
 
 
 @dataclass(frozen=True)

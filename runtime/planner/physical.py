@@ -37,7 +37,6 @@ from tableapi.runtime.planner.inline import FrameSource, values_frame
 from tableapi.runtime.planner.tables import Tables
 from tableapi.tablespec import RowSchema, TimeKind
 
-
 EMIT_SETTINGS = (
     "table.exec.emit.early-fire.enabled",
     "table.exec.emit.late-fire.enabled",

@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
 
 
 def recorded(name: str) -> Counter[str]:
-    lines = gzip.open(DATA / "golden" / f"{name}.jsonl.gz", "rt").read().splitlines()[1:]
+    lines = gzip.decompress((DATA / "golden" / f"{name}.jsonl.gz").read_bytes()).decode().splitlines()[1:]
     rows = [json.loads(line) for line in lines]
     if name == "q9":
         rows = winning_bids(rows)
