@@ -8,7 +8,7 @@ from functools import reduce
 
 import polars as pl
 
-from tableapi.plan.rex import Call, Literal, Rex
+from tableapi.plan.rex import Literal, Rex
 from tableapi.types import DataType, FractionalType, MapType, MultisetType, RowType
 
 
@@ -38,11 +38,6 @@ def equal_rex(left: pl.Expr, right: pl.Expr, left_rex: Rex, right_rex: Rex) -> p
 
 def _is_number(rex: Rex) -> bool:
     return isinstance(rex, Literal) and rex.value is not None and rex.value == rex.value
-
-
-def is_row_constructor(rex: Rex) -> bool:
-    """Whether the expression is ROW(...), which is NULL only in its fields."""
-    return isinstance(rex, Call) and rex.function == "ROW"
 
 
 def ordered(

@@ -33,8 +33,8 @@ def timestamps(texts: pl.Series) -> pl.Series:
             rows = np.flatnonzero(lengths == length)
             values, is_read = _read(texts[rows], FORMS[length])
             micros[rows], known[rows] = values, is_read
-    values = pl.Series(texts.name, micros).cast(pl.Datetime("us"))
-    return pl.DataFrame({"v": values, "k": known}).select(pl.when(pl.col("k")).then(pl.col("v")))["v"]
+    stamps = pl.Series(texts.name, micros).cast(pl.Datetime("us"))
+    return pl.DataFrame({"v": stamps, "k": known}).select(pl.when(pl.col("k")).then(pl.col("v")))["v"]
 
 
 def _read(texts: pl.Series, form: str) -> tuple[np.ndarray, np.ndarray]:
