@@ -95,36 +95,37 @@ def _chars(text: pl.Series, size: int) -> _Bytes:
 
 def _number(chars: _Bytes, first: int, last: int, fits: np.ndarray) -> np.ndarray:
     """The number written in columns first..last-1; clears `fits` where a character is no digit."""
-    value = np.zeros(len(chars), dtype=np.int64)
+    value = np.zeros(len(chars), dtype=np.int32)
     for column in range(first, last):
         digit = chars[:, column] - np.uint8(48)
         fits &= digit <= 9
-        value = value * 10 + digit
+        value *= 10
+        value += digit
     return value
 
 
 def _days(chars: _Bytes) -> _Values:
+    """Days since the epoch, looked up by year and month."""
     fits = (chars[:, 4] == 45) & (chars[:, 7] == 45)
     year, month, day = _number(chars, 0, 4, fits), _number(chars, 5, 7, fits), _number(chars, 8, 10, fits)
     fits &= (month >= 1) & (month <= 12)
-    month = np.where(fits, month, 1)
-    # Days before the epoch of a civil date, with the year starting in March so that the leap day comes last.
-    shifted = year - (month <= 2)
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400 + day_of_year - 719_468
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    fits &= (day >= 1) & (day <= _MONTH_DAYS[month] + ((month == 2) & leap))
-    return days, fits
+    if not fits.all():
+        year, month = np.where(fits, year, 0), np.where(fits, month, 1)
+    place = year * 12 + (month - 1)
+    first = _MONTH_STARTS[place]
+    fits &= (day >= 1) & (day <= _MONTH_STARTS[place + 1] - first)
+    return first.astype(np.int64) + (day - 1), fits
 
 
-_MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+_MONTH_STARTS = np.arange("0000-01", "10000-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int32)
+"""The first day of each month from the year 0 on."""
 
 
 def _nanos_of_day(chars: _Bytes) -> _Values:
     fits = (chars[:, 2] == 58) & (chars[:, 5] == 58)
     hour, minute, second = _number(chars, 0, 2, fits), _number(chars, 3, 5, fits), _number(chars, 6, 8, fits)
     fits &= (hour < 24) & (minute < 60) & (second < 60)
-    nanos = ((hour * 60 + minute) * 60 + second) * 1_000_000_000
+    nanos = ((hour * 60 + minute) * 60 + second).astype(np.int64) * 1_000_000_000
     size = chars.shape[1]
     if size > 8:
         fits &= chars[:, 8] == 46

@@ -99,7 +99,7 @@ def wait_for(jobs: Sequence[Execution]) -> None:
             try:
                 while not job.wait(REFRESH_S):
                     pass
-                click.echo(summary_text(f"job {job.job_id[:8]}", job.summary()), err=True)
+                _say(summary_text(f"job {job.job_id[:8]}", job.summary()))
             except TableApiError as e:
                 failed = failed or e
     except KeyboardInterrupt:
@@ -133,20 +133,35 @@ def progress(jobs: Sequence[Execution]) -> Iterator[None]:
 
 
 def _show(jobs: Sequence[Execution], done: threading.Event) -> None:
+    global _live
     if done.wait(QUIET_S):
         return
     from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
 
-    status: Any = None
-    console = Console(stderr=True)
+    spinner = Spinner("dots")
+    # Output that goes to a file must not be drawn into what is shown here.
+    live = Live(spinner, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
     try:
         while not done.wait(REFRESH_S):
             running = [j for j in list(jobs) if j.status() in ("CREATED", "RUNNING")]
-            if running and status is None:
-                status = console.status("")
-                status.start()
-            if status is not None:
-                status.update("; ".join(summary_text(f"job {j.job_id[:8]}", j.summary()) for j in running) or "…")
+            if running and _live is None:
+                live.start()
+                _live = live
+            spinner.update(text="; ".join(summary_text(f"job {j.job_id[:8]}", j.summary()) for j in running) or "…")
     finally:
-        if status is not None:
-            status.stop()
+        if _live is not None:
+            _live = None
+            live.stop()
+
+
+_live: Any = None
+"""What is shown on the terminal now; lines are written above it."""
+
+
+def _say(line: str) -> None:
+    if _live is None:
+        click.echo(line, err=True)
+    else:
+        _live.console.print(line, highlight=False, markup=False)
