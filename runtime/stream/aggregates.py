@@ -192,11 +192,11 @@ class AggregateSet:
         names = [] if expression is None else expression.meta.root_names()
         if expression is None or len(names) != 1:
             return None
+        own_type = self._input[names[0]].type.to_polars()
+        if dtype is not None and dtype != own_type:
+            return None
         column = pl.col(names[0])
-        own_type = self._input.to_polars().get(names[0])
-        if expression.meta.eq(column) or (own_type == dtype and expression.meta.eq(column.cast(own_type))):
-            return names[0] if dtype is None or own_type == dtype else None
-        return None
+        return names[0] if expression.meta.eq(column) or expression.meta.eq(column.cast(own_type)) else None
 
     def reserve(self, bound: int) -> None:
         """Makes room for slots below `bound`; new slots are empty groups."""
