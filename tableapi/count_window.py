@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tableapi.errors import TypeMismatchError, UnsupportedError, ValidationError
 from tableapi.expression_base import ROW_INTERVAL_MARK
-from tableapi.plan.resolve import output_name
+from tableapi.plan.naming import api_names
 from tableapi.plan.unresolved import As, Bound, Call, Lit, Name, Over, SortItem, UdfCall, Unresolved, WindowProperty
 from tableapi.sql.rewrite import map_parts
 from tableapi.tablespec import TimeKind
@@ -50,7 +50,7 @@ def select_count_window(
             return Over(node, tuple(keys), order, True, *frame, where=node.where)
         return map_parts(node, over)
 
-    named = [item if output_name(item) else As(item, (f"_c{i}",), where=item.where) for i, item in enumerate(items)]
+    named = [As(i, (name,), where=i.where) for i, name in zip(items, api_names(items), strict=True)]
     number = As(Over(Call("ROW_NUMBER"), tuple(keys), order), ("$row",))
     numbered = builder.select(relation, [*map(over, named), number], naming="api")
     past_end = Call("MINUS", (Name(("$row",)), Lit(size)))

@@ -351,3 +351,18 @@ def any_frame(data: Any) -> pl.DataFrame:
 def _from_arrow(data: Any) -> pl.DataFrame:
     frame = pl.from_arrow(data)
     return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
+
+
+def nanosecond_timestamps(frame: pl.DataFrame) -> pl.DataFrame:
+    """A pandas frame's timestamps in nanoseconds, whatever the version of pandas keeps them in; so they are TIMESTAMP(9) (Flink).
+
+    Columns with times that nanoseconds cannot hold (before 1677, after 2262) stay as they are.
+    """
+    columns = []
+    for column in frame.get_columns():
+        dtype = column.dtype
+        if isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns":
+            wide = column.cast(pl.Datetime("ns", dtype.time_zone), strict=False)
+            column = wide if wide.cast(dtype).equals(column, check_names=False) else column
+        columns.append(column)
+    return pl.DataFrame(columns)

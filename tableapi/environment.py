@@ -297,7 +297,9 @@ class TableEnvironment:
             schema: Names, types, or a ROW type; by default the frame's own.
             splits_num: Accepted for programs written for Flink.
         """
-        return self._from_frame(pdf, schema)
+        from tableapi.elements import any_frame, nanosecond_timestamps
+
+        return self._from_frame(nanosecond_timestamps(any_frame(pdf)), schema)
 
     @located
     def from_polars(self, frame: pl.DataFrame | pl.LazyFrame, schema: Any = None) -> Table:
@@ -579,7 +581,7 @@ class TableEnvironment:
         """Names of all functions that can be called."""
         from tableapi.functions import registry
 
-        built_in = {n.lower() for f in registry.functions() for n in (f.name, *f.sql_names)}
+        built_in = {n.lower() for f in registry.functions() for n in (f.name, *f.sql_names) if not n.startswith("$")}
         return sorted(built_in | set(self._catalog.user_functions()))
 
     def list_models(self) -> list[str]:

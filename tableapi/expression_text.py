@@ -13,6 +13,7 @@ _NAMES = {
     "GREATER_OR_EQUAL": "greaterThanOrEqual",
     "NEGATE": "minusPrefix",
     "CASE": "ifThenElse",
+    "$ROW": "row",
 }
 
 

@@ -245,7 +245,7 @@ def array(head: Any, *tail: Any) -> Expression:
 
 def row(head: Any, *tail: Any) -> Expression:
     """A ROW of the values, with fields `f0`, `f1`, …"""
-    return _function("ROW", _node(head), *map(_node, tail))
+    return _function("$ROW", _node(head), *map(_node, tail))
 
 
 def map_(key: Any, value: Any, *tail: Any) -> Expression:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tableapi.plan.naming import api_names
 from tableapi.plan.resolve import output_name
 from tableapi.plan.unresolved import As, Name, Unresolved, WindowProperty
 from tableapi.sql.rewrite import map_parts
@@ -62,5 +63,9 @@ def split_items(
             return Name((name,), where=node.where)
         return map_parts(node, outside)
 
-    final = [outside(item) for item in items]
+    names = api_names(items)
+    final = [
+        As(outside(item), (name,), where=item.where) if isinstance(item, WindowProperty) else outside(item)
+        for item, name in zip(items, names, strict=True)
+    ]
     return list(carried.values()), final

@@ -221,8 +221,13 @@ class TableResult:
         return pa.Table.from_arrays(columns, names=self._schema.names)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """All rows as a pandas frame; of changes the final rows."""
-        return self.to_polars().to_pandas()
+        """All rows as a pandas frame; of changes the final rows. Text is kept as Python objects, NULL as None (PyFlink)."""
+        frame = self.to_polars()
+        result = frame.to_pandas()
+        for name, dtype in frame.schema.items():
+            if dtype == pl.String:
+                result[name] = result[name].astype(object).where(frame[name].is_not_null().to_numpy(), None)
+        return result
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.collect())

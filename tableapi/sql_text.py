@@ -115,6 +115,8 @@ def _call(call: un.Call) -> str:
         return f"CASE {' '.join(pairs)} ELSE {expression_sql(args[-1])} END"
     if name == "EXTRACT" and isinstance(args[0], un.Lit):
         return f"EXTRACT({args[0].value} FROM {expression_sql(args[1])})"
+    if name == "$ROW":
+        name = "ROW"
     if name in _NILADIC and not args:
         return name
     distinct = "DISTINCT " if call.distinct else ""

@@ -43,7 +43,7 @@ def _names(column: str, names: Iterable[str], statement: Show) -> TableResult:
 def _functions(env: TableEnvironment, statement: Show) -> list[str]:
     from tableapi.functions import registry
 
-    built_in = {n.lower() for f in registry.functions() for n in (f.name, *f.sql_names)}
+    built_in = {n.lower() for f in registry.functions() for n in (f.name, *f.sql_names) if not n.startswith("$")}
     return sorted(built_in | set(env._catalog.user_functions(statement.catalog, statement.database)))
 
 

@@ -96,6 +96,11 @@ def _row_constructor(args: Sequence[Rex]) -> Resolved:
     return Resolved(tuple(a.type for a in args), RowType(fields, is_nullable=False))
 
 
+def _api_row_constructor(args: Sequence[Rex]) -> Resolved:
+    fields = tuple(RowField(f"f{i}", a.type) for i, a in enumerate(args))
+    return Resolved(tuple(a.type for a in args), RowType(fields, is_nullable=False))
+
+
 def _row(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     assert isinstance(call.type, RowType)
     return pl.struct([a.alias(f.name) for a, f in zip(args, call.type.fields, strict=True)])
@@ -446,8 +451,15 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         _row_constructor,
         _row,
         "ROW(a, b, ...): a record of values.",
-        api_name="row",
         examples=(("CAST(ROW(1, 'x') AS STRING)", "(1, x)"),),
+        category="collection",
+    ),
+    ScalarFunction(
+        "$ROW",
+        _api_row_constructor,
+        _row,
+        "The Table API's row(a, b, ...): a record of values with fields f0, f1, ...",
+        api_name="row",
         category="collection",
     ),
     ScalarFunction(

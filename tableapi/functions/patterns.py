@@ -100,7 +100,8 @@ def similar_regex(pattern: str, escape: str | None) -> str:
         elif char in "|*+?{}()":
             parts.append(char)
         else:
-            parts.append({"%": ".*", "_": "."}.get(char) or re.escape(char))
+            # Flink leaves a point as it is: it matches any character.
+            parts.append({"%": ".*", "_": ".", ".": "."}.get(char) or re.escape(char))
         index += 1
     named = "".join(parts) + ")"
     for name, members in _CLASSES.items():

@@ -221,6 +221,8 @@ def _overlay_length(types: Sequence[DataType]) -> DataType:
 
 
 def _find(sought: pl.Expr, text: pl.Expr) -> pl.Expr:
+    # A constant text is given the height of the column first: Polars splits a constant by the first separator only.
+    text = pl.when(sought.is_not_null()).then(text)
     before = text.str.splitn(sought, 2).struct.field("field_0").str.len_chars().cast(pl.Int32)
     is_found = text.str.contains(sought, literal=True)
     return (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tableapi.errors import ValidationError
 from tableapi.plan import unresolved as un
+from tableapi.plan.naming import api_names
 from tableapi.plan.nodes import (
     Aggregate,
     Filter,
@@ -117,7 +118,7 @@ class _BlockBuilder:
         sorts = [self._sort_rex(s, outputs) for s in sort_items]
         having = self.resolver.condition(block.having, "HAVING") if block.having is not None else None
         if grouped or self.collector.aggregates:
-            node, replace_rex = self._aggregate(block.keys or ())
+            node, replace_rex = self._aggregate(_expand(block.keys or (), self.relation, self.context))
             outputs = [replace(o, rex=replace_rex(o.rex)) for o in outputs]
             sorts = [replace(s, rex=replace_rex(s.rex)) for s in sorts]
             if having is not None:
@@ -131,13 +132,9 @@ class _BlockBuilder:
 
     def _outputs(self, items: Sequence[un.Unresolved]) -> list[OutputColumn]:
         outputs: list[OutputColumn] = []
-        unnamed = 0
-        for position, item in enumerate(items):
+        names = api_names(items) if self.block.naming == "api" else [output_name(i) or f"EXPR${p}" for p, i in enumerate(items)]
+        for item, name in zip(items, names, strict=True):
             rex = self.resolver.resolve(item)
-            name = output_name(item)
-            if name is None:
-                name = f"EXPR${position}" if self.block.naming == "sql" else f"_c{unnamed}"
-                unnamed += 1
             if any(o.name == name for o in outputs):
                 if self.block.naming == "api":
                     raise ValidationError(
@@ -145,8 +142,9 @@ class _BlockBuilder:
                         where=item.where,
                         fix="rename one with .alias(...)",
                     )
-                name = unique(name, [o.name for o in outputs])
-            outputs.append(OutputColumn(name, rex))
+                outputs.append(OutputColumn(unique(name, [o.name for o in outputs]), rex))
+            else:
+                outputs.append(OutputColumn(name, rex))
         return outputs
 
     def _sort_rex(self, item: un.SortItem, outputs: list[OutputColumn]) -> SortRex:
@@ -418,11 +416,11 @@ def _flatten(arg: un.Unresolved, relation: Relation, context: PlanContext) -> li
     rex = Resolver(context, relation).resolve(arg)
     if not isinstance(rex.type, RowType):
         return [arg]
-    base = output_name(arg) or "f"
+    base = output_name(arg)
     items: list[un.Unresolved] = []
-    for name in rex.type.field_names():
+    for place, name in enumerate(rex.type.field_names()):
         access = un.Call("GET", (arg, un.Lit(name)), where=arg.where)
-        items.append(un.As(access, (f"{base}${name}",), where=arg.where))
+        items.append(un.As(access, (f"_c{place}" if base is None else f"{base}${name}",), where=arg.where))
     return items
 
 

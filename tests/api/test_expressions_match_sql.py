@@ -210,6 +210,8 @@ PAIRS = [
     (s.right(2), "RIGHT(s, 2)"),
     (s.instr("W"), "INSTR(s, 'W')"),
     (lit("o").locate(s), "LOCATE('o', s)"),
+    (s.left(2).locate("Hi Hello"), "LOCATE(LEFT(s, 2), 'Hi Hello')"),
+    (s.left(2).position("Hi Hello"), "POSITION(LEFT(s, 2) IN 'Hi Hello')"),
     (lit("o").locate(s, 6), "LOCATE('o', s, 6)"),
     (s.url_encode(), "URL_ENCODE(s)"),
     (s.url_encode().url_decode(), "URL_DECODE(URL_ENCODE(s))"),
@@ -293,7 +295,7 @@ PAIRS = [
     (map_("k", i), "MAP['k', i]"),
     (map_from_arrays(array("k"), array(1)), "MAP_FROM_ARRAYS(ARRAY['k'], ARRAY[1])"),
     (array(i, 2), "ARRAY[i, 2]"),
-    (row(i, s), "ROW(i, s)"),
+    (row(i, s).get("f1"), "s"),
     (j.is_json(), "j IS JSON"),
     (j.is_json(JsonType.ARRAY), "j IS JSON ARRAY"),
     (j.json_exists("$.a"), "JSON_EXISTS(j, '$.a')"),
@@ -359,3 +361,10 @@ def test_aggregate_matches_sql(tables, expression, sql):
     env, table = tables
     ours = table.select(expression.alias("v")).to_polars().rows()
     assert ours == env.sql_query(f"SELECT {sql} AS v FROM t").to_polars().rows()
+
+
+def test_place_of_a_column_in_a_constant(batch):
+    """A constant text is searched for every row's own text."""
+    t = batch.from_elements([("Hi",), ("Hello",), (None,), ("",), ("x",)], ["s"])
+    result = t.select(col("s").locate("Hi there Hello").alias("v"))
+    assert result.to_polars()["v"].to_list() == [1, 10, None, 1, 0]

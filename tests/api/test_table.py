@@ -17,7 +17,7 @@ def names(table):
 
 def test_select_names_what_has_no_name(table, rows):
     result = table.select(col("a"), col("a") + 1, (col("a") * 2).alias("x"), col("b").upper_case)
-    assert names(result) == ["a", "_c0", "x", "_c1"]
+    assert names(result) == ["a", "_c1", "x", "_c3"]
     assert rows(result)[0] == (1, 2, 2, "HI")
 
 
@@ -244,3 +244,16 @@ def test_html_shows_first_rows(table):
     assert "Hello" in shown
     assert "INT" in shown
     assert "5 rows" in shown
+
+
+def test_names_of_what_has_no_name(batch):
+    """Flink: bare aggregates are EXPR$n, fields row$field, casts column-TYPE, anything else is _c and its place."""
+    row = DataTypes.ROW([DataTypes.FIELD("x", DataTypes.INT())])
+    schema = DataTypes.ROW([DataTypes.FIELD("a", DataTypes.INT()), DataTypes.FIELD("r", row)])
+    t = batch.from_elements([(1, Row(5))], schema)
+    assert names(t.select(col("a").sum + 1, col("a").count)) == ["_c0", "EXPR$1"]
+    assert names(t.group_by(col("a")).select(col("a"), col("a").max, col("a").min)) == ["a", "EXPR$0", "EXPR$1"]
+    assert names(t.select(col("r").get("x"), col("r").x + 1)) == ["r$x", "_c1"]
+    assert names(t.select(col("a").cast(DataTypes.BIGINT()), (col("a") + 1).cast("STRING"))) == ["a-BIGINT", "_c1"]
+    assert names(t.select(col("a"), col("r").flatten)) == ["a", "r$x"]
+    assert names(t.add_columns(col("a") * 2)) == ["a", "r", "_c2"]
