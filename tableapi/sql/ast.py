@@ -78,7 +78,10 @@ class NamedArgument(Unresolved):
 
 @dataclass(frozen=True)
 class GroupingSet(Unresolved):
-    """An item of GROUP BY that stands for several groupings. `kind`: sets, rollup, cube."""
+    """An item of GROUP BY that stands for several groupings. `kind`: sets, rollup, cube.
+
+    Among `sets`, one that is a single grouping set stands for all of its groupings.
+    """
 
     kind: str
     items: tuple[tuple[Unresolved, ...], ...]

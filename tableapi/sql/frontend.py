@@ -46,6 +46,7 @@ def parse_type(text: str) -> DataType:
 
     def parse() -> DataType:
         grammar = StatementGrammar(text)
+        grammar.accepts_reserved_fields = True
         data_type = grammar.data_type()
         grammar.expect_end()
         return data_type

@@ -67,7 +67,9 @@ def _positions(members: tuple[un.Unresolved, ...], keys: list[un.Unresolved]) ->
 def _sets(item: ast.GroupingSet) -> Iterator[tuple[un.Unresolved, ...]]:
     groups = item.items
     if item.kind == "sets":
-        yield from groups
+        for group in groups:
+            nested = group[0] if len(group) == 1 else None
+            yield from _sets(nested) if isinstance(nested, ast.GroupingSet) else (group,)
     elif item.kind == "rollup":
         for length in range(len(groups), -1, -1):
             yield tuple(m for g in groups[:length] for m in g)

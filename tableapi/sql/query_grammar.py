@@ -160,8 +160,8 @@ class QueryGrammar(CallGrammar):
         return self.expr()
 
     def _group_set(self) -> tuple[Unresolved, ...]:
-        if self.at_any("ROLLUP", "CUBE", "GROUPING"):
-            self.unsupported("a grouping set inside GROUPING SETS")
+        if self.at_any("ROLLUP", "CUBE") or self.at("GROUPING", "SETS"):
+            return (self._group_item(),)
         return self._group_members()
 
     def _group_members(self) -> tuple[Unresolved, ...]:

@@ -256,12 +256,12 @@ class QueryPlanner:
         assert block.qualify is not None
         checks.qualify(block.qualify, block.items)
         condition = lift(block.qualify)
-        inner = replace(block, items=[*block.items, *hidden], qualify=None, order_by=[], fetch=None, offset=0)
-        if block.distinct:
-            raise UnsupportedError("SELECT DISTINCT with QUALIFY is not supported yet", where=select.where)
+        items = [*block.items, *hidden]
+        inner = replace(block, items=items, qualify=None, distinct=False, order_by=[], fetch=None, offset=0)
         filtered = self.builder.filter(self._build(relation, inner), condition, "QUALIFY")
         visible = [un.Name((n,)) for n in filtered.names() if not n.startswith("$qualify")]
-        return self.builder.select(filtered, visible, order_by=tuple(block.order_by), fetch=block.fetch, offset=block.offset)
+        clauses: dict[str, Any] = {"order_by": tuple(block.order_by), "fetch": block.fetch, "offset": block.offset}
+        return self.builder.select(filtered, visible, distinct=block.distinct, **clauses)
 
     def expression(self, expression: un.Unresolved, relation: Relation, names: Names) -> un.Unresolved:
         """An expression with its sub-queries planned; `relation` is what they can refer to as the enclosing query."""

@@ -67,6 +67,9 @@ _UNITS = tuple(unit.name for unit in IntervalUnit)
 class TypeGrammar(Cursor):
     """Adds types to the cursor."""
 
+    accepts_reserved_fields = False
+    """Whether fields of a ROW may be called by reserved words (in type texts of the Table API, not in SQL)."""
+
     def data_type(self) -> DataType:
         """Consumes a type with its `NOT NULL` and its postfix ARRAY or MULTISET."""
         result = self._nullability(self._plain_type())
@@ -205,7 +208,8 @@ class TypeGrammar(Cursor):
         return RowType(fields)
 
     def _row_field(self) -> RowField:
-        name = self.name("a field name")
+        is_word = self.accepts_reserved_fields and self.kind() is TokenType.VAR
+        name = str(self.next_token().text) if is_word else self.name("a field name")
         data_type = self.data_type()
         comment = self.string() if self.kind() is TokenType.STRING else None
         return RowField(name, data_type, comment)

@@ -189,6 +189,7 @@ def test_a_single_expression_cannot_hold(text: str) -> None:
         ("MAP<STRING, MULTISET<INT>>", "MAP<STRING, MULTISET<INT>>"),
         ("INTERVAL DAY TO SECOND(3)", "INTERVAL DAY TO SECOND(3)"),
         ("BYTES", "BYTES"),
+        ("ROW<year INT>", "ROW<`year` INT>"),
     ],
 )
 def test_types(text: str, summary: str) -> None:

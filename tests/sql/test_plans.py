@@ -48,6 +48,7 @@ def test_group_having_order_limit(made: MemoryCatalog) -> None:
         ("ROLLUP (cust, item)", "[(cust, item), (cust), ()]"),
         ("CUBE (cust, item)", "[(cust, item), (cust), (item), ()]"),
         ("cust, ROLLUP (item)", "[(cust, item), (cust)]"),
+        ("GROUPING SETS (ROLLUP (cust, item), cust)", "[(cust, item), (cust), (), (cust)]"),
         ("ROLLUP (cust), ROLLUP (item)", "[(cust, item), (cust), (item), ()]"),
     ],
 )
@@ -149,6 +150,11 @@ def test_qualify(made: MemoryCatalog) -> None:
         "    Filter(($qualify0 = 1))",
         "      Project(oid, $over0 AS $qualify0)",
     ]
+
+
+def test_qualify_comes_before_distinct(made: MemoryCatalog) -> None:
+    plan = made.plan("SELECT DISTINCT cust FROM orders QUALIFY ROW_NUMBER() OVER (PARTITION BY item ORDER BY ts) = 1")
+    assert plan.splitlines()[:3] == ["Aggregate(by=[cust])", "  Project(cust)", "    Filter(($qualify0 = 1))"]
 
 
 def test_set_operations_of_one_kind_are_flat(made: MemoryCatalog) -> None:
