@@ -92,7 +92,7 @@ class CallGrammar(ExpressionGrammar):
         else:
             inner = self._curr
             parts = self.object_name("a table")
-            table = ast.TableName(self.span(inner), parts, self.hints())
+            table = ast.TableName(self.span(inner), parts)
         partition_by: tuple[Unresolved, ...] = ()
         order_by: tuple[SortItem, ...] = ()
         if self.accept("PARTITION", "BY"):

@@ -52,8 +52,6 @@ class QueryGrammar(CallGrammar):
         offset = 0
         if self.accept("LIMIT"):
             fetch = None if self.accept("ALL") else self.integer("a whole number of rows")
-            if fetch is not None and self.symbol(TokenType.COMMA):
-                offset, fetch = fetch, self.integer("a whole number of rows")
         if self.accept("OFFSET"):
             offset = self.integer("a whole number of rows")
             self.accept_any("ROW", "ROWS")
