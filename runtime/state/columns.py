@@ -159,7 +159,7 @@ class HeapColumn:
     def _append(self, series: pl.Series) -> None:
         if not len(series):
             return
-        self._chunks.append(series.rename(self.name).rechunk())
+        self._chunks.append(_owned(series).rename(self.name))
         self._length += len(series)
         self._joined = None
         while len(self._chunks) > _MAX_CHUNKS or (len(self._chunks) > 1 and len(self._chunks[-1]) >= len(self._chunks[-2])):
@@ -196,9 +196,15 @@ class HeapColumn:
 
 
 def _owned(series: pl.Series) -> pl.Series:
-    """A copy that shares no buffers with the old chunks, so that those can be released."""
-    if series.dtype in (pl.String, pl.Binary):
-        return pl.concat([series, series.clear()], rechunk=True).shrink_to_fit()
+    """A copy with text of its own.
+
+    Filtering or gathering text keeps all of the buffers that the rows came from alive; state that keeps one row of a batch
+    would keep the whole batch in memory.
+    """
+    if series.dtype == pl.String:
+        return (series + "").rechunk()
+    if series.dtype == pl.Binary or series.dtype.is_nested():
+        return pl.Series(series.name, series.to_arrow(compat_level=pl.CompatLevel.oldest()), dtype=series.dtype)
     return series.rechunk()
 
 

@@ -112,3 +112,20 @@ def test_chains_keep_order_and_lose_what_is_removed():
     chains.remove(np.array([2]), np.array([2]))
     assert chains.is_empty(np.array([2, 7])).tolist() == [True, False]
     assert chains.last(np.array([7, 2])).tolist() == [3, -1]
+
+
+@pytest.mark.parametrize("dtype", [pl.String(), pl.Binary(), pl.List(pl.String()), pl.Struct({"a": pl.String()})])
+def test_a_kept_row_does_not_keep_its_batch_in_memory(dtype):
+    """What is stored is a copy: the same values, but not the buffers that the batch brought."""
+    make = {
+        pl.String: lambda i: f"text {i}",
+        pl.Binary: lambda i: b"bytes %d" % i,
+        pl.List: lambda i: [f"text {i}", None],
+        pl.Struct: lambda i: {"a": f"text {i}"},
+    }[type(dtype)]
+    values = [None if i % 5 == 0 else make(i) for i in range(50)]
+    batch = pl.DataFrame({"x": pl.Series(values, dtype=dtype)})
+    store = RowStore({"x": dtype})
+    ids = store.append(batch[[3, 5, 7]])
+    assert store.gather(ids)["x"].to_list() == [values[i] for i in (3, 5, 7)]
+    assert store.gather(ids).schema == batch.schema
