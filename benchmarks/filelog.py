@@ -9,12 +9,14 @@ What is measured (events of 100 bytes: a BIGINT, a TIMESTAMP and a text of 84 ch
 - read: everything back, from a warm page cache, as frames of 65,536 events; and one column of it;
 - single events: `Producer.send`, one call per event;
 - open to first event: a new process state, a topic of 10 GB (its sealed segments are sparse), the first and the last event;
-- memory: peak resident set of a process that reads a topic larger than the bound from end to end (imports and mapped file included);
+- memory: peak resident set of a process that reads a topic larger than the bound from end to end (imports and mapped file
+  included);
 - latency: from `append` in one process to the event in a waiting reader in another;
-- Kafka: a single KRaft node with default settings, one topic with one partition, `confluent-kafka` as client; the same number of bytes.
+- Kafka: a single KRaft node with default settings, one topic with one partition, `confluent-kafka` as client; the same number
+  of bytes.
 
-The bars: append >= 5 M events/s and >= 50 % of the plain write; read >= 20 M events/s; single events >= 100 k/s; open < 100 ms; memory < 200 MB;
-latency < 10 ms; >= 10 times Kafka's produce and consume rates.
+The bars: append >= 5 M events/s and >= 50 % of the plain write; read >= 20 M events/s; single events >= 100 k/s; open < 100
+ms; memory < 200 MB; latency < 10 ms; >= 10 times Kafka's produce and consume rates.
 """
 
 from __future__ import annotations
@@ -272,5 +274,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-

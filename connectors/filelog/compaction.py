@@ -1,7 +1,7 @@
 """Compaction: of each key only the newest event is kept. Offsets stay what they were.
 
-Sealed segments are rewritten one by one beside the old file, which is then replaced by a rename; readers that have the old one open read on
-in it. Imports connectors.filelog only.
+Sealed segments are rewritten one by one beside the old file, which is then replaced by a rename; readers that have the old
+one open read on in it. Imports connectors.filelog only.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ class TopicConfig:
         segment_bytes: Size at which a new segment is begun.
         segment_ms: Age at which a new segment is begun.
         compression: `none`, `lz4` or `zstd`.
-        durability: `none` (survives the death of any process), `batch` (fsync at intervals) or `ack` (fsync before acknowledging).
+        durability: `none` (survives the death of any process), `batch` (fsync at intervals) or `ack` (fsync before
+            acknowledging).
         fsync_interval_ms: Interval of `batch`.
         max_frame_bytes: Larger appends are cut into frames of about this size.
         evolution: Which schema changes are allowed.
@@ -70,7 +71,7 @@ class TopicConfig:
         >>> TopicConfig().changed({"compression": "lz4", "segment_ms": "1000"}).segment_ms
         1000
         """
-        kinds = {f.name: type(f.default) for f in dataclasses.fields(self)}
+        kinds: dict[str, type] = {f.name: type(getattr(self, f.name)) for f in dataclasses.fields(self)}
         values: dict[str, Any] = {}
         for key, value in settings.items():
             name = key.replace(".", "_").replace("-", "_")

@@ -1,45 +1,30 @@
-"""The event log as tables: `'connector' = 'filelog'`.
+"""The event log as tables: `'connector' = 'filelog'`. Checks a table's options and columns against its topic.
 
-Without PRIMARY KEY a topic is an append-only table. With one it is an upsert table: the newest event of a key is its row, a tombstone
-deletes it. Imports connectors.{base,options} and connectors.filelog only.
+Without PRIMARY KEY a topic is an append-only table. With one it is an upsert table: the newest event of a key is its row, a
+tombstone deletes it. Imports connectors.{base,options} and connectors.filelog only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-import polars as pl
-
-from tableapi.connectors.base import (
-    Connector,
-    Guarantee,
-    Option,
-    ReadResult,
-    ScanRequest,
-    Sink,
-    SinkWriter,
-    Source,
-    Split,
-    SplitReader,
-)
-from tableapi.connectors.filelog.log import EventLog, Start
-from tableapi.connectors.filelog.reader import METADATA_TYPES, PartitionReader, Projection, find_time
+from tableapi.connectors.base import Connector, Option, ScanRequest, Sink, Source
+from tableapi.connectors.filelog.log import EventLog
+from tableapi.connectors.filelog.reader import METADATA_TYPES, Projection
 from tableapi.connectors.filelog.schema import TopicSchema, widens
+from tableapi.connectors.filelog.sink import HEADERS_COLUMN, TIMESTAMP_COLUMN, FilelogSink, Writing
+from tableapi.connectors.filelog.source import FilelogSource, Mode, Reading
 from tableapi.connectors.filelog.topic import TopicInfo
-from tableapi.connectors.filelog.transactions import Prepared, TransactionalProducer, abort_prepared, commit_prepared
-from tableapi.connectors.filelog.watch import Watcher
+from tableapi.connectors.filelog.values import VALUE, ValueFormat, make_value_format
 from tableapi.connectors.options import COMMON_OPTIONS, read_options
-from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
-from tableapi.row import RowKind
-from tableapi.tablespec import ColumnKind, Field, RowSchema, TableSpec
-from tableapi.types import AnyTimestampType
+from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, ValidationError, did_you_mean
+from tableapi.tablespec import ColumnKind, Field, RowSchema, TableColumn, TableSpec
+from tableapi.types import AnyTimestampType, BinaryStringType, CharacterType, DataTypes
 
 STARTUP_MODES = ("earliest-offset", "latest-offset", "timestamp", "specific-offsets", "group-offsets")
 BOUNDED_MODES = ("unbounded", "latest-offset", "timestamp", "specific-offsets", "group-offsets")
 GUARANTEES = ("at-least-once", "exactly-once", "none")
-UPSERTS = frozenset({RowKind.INSERT, RowKind.UPDATE_AFTER, RowKind.DELETE})
 
 OPTIONS = (
     Option("path", str, "Directory of the event log.", required=True),
@@ -55,23 +40,12 @@ OPTIONS = (
     Option("topic.auto-create", bool, "Make the topic when it is written to and absent.", default=True),
     Option("topic.partitions", int, "Number of partitions of a topic that is made for this table.", default=1),
     Option("topic.config.*", str, "Setting of a topic that is made for this table, see `tableapi log create --help`."),
+    Option("value.format", str, "Schema on read: the topic's column `value` holds records of this format (json, csv)."),
+    Option("value.*", str, "Option of that format: 'value.json.…'."),
+    Option("bad-records.topic", str, "Topic of this log for records that `value.format` cannot decode, instead of failing."),
     Option("sink.delivery-guarantee", GUARANTEES, "What a failure may do to rows that were written.", default="at-least-once"),
     Option("sink.transactional-id-prefix", str, "Names the transactions of an exactly-once sink."),
 )
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What readers need to know; plain data."""
-
-    path: str
-    topic: str
-    view: TopicSchema
-    """The table's physical columns, as a schema that events are read through."""
-    projection: Projection
-    output: tuple[str, ...]
-    casts: tuple[tuple[str, pl.DataType], ...]
-    """Metadata columns that the table declares with another type."""
 
 
 class FilelogConnector(Connector):
@@ -85,8 +59,9 @@ class FilelogConnector(Connector):
         log = EventLog(options["path"])
         info = log.describe(options["topic"])
         _check_key(table, info)
+        reading = _reading(options, table, request, info, _value_format(options, table))
         return FilelogSource(
-            _reading(options, table, request, info),
+            reading,
             _mode(options, "startup"),
             _mode(options, "bounded", None if is_streaming else "latest-offset"),
             is_upsert=bool(table.primary_key),
@@ -95,11 +70,11 @@ class FilelogConnector(Connector):
     def sink(self, table: TableSpec) -> Sink:
         options = read_options("connector 'filelog'", table.options, (*COMMON_OPTIONS, *OPTIONS))
         log = EventLog(options["path"])
-        writing = _writing(options, table)
+        writing = _writing(options, table, _value_format(options, table))
         if options["topic"] in log.topics():
             info = log.describe(options["topic"])
             _check_key(table, info)
-            _check_columns(table.physical, info, options["topic"], writing=True)
+            _check_columns(writing.schema.columns, info, options["topic"], writing=True)
         elif not options["topic.auto-create"]:
             log.describe(options["topic"])
         return FilelogSink(writing)
@@ -108,8 +83,8 @@ class FilelogConnector(Connector):
 def _check_key(table: TableSpec, info: TopicInfo) -> None:
     if table.primary_key and set(table.primary_key) != set(info.schema.key):
         raise ValidationError(
-            f"table '{table.identifier.name}' has PRIMARY KEY ({', '.join(table.primary_key)}), but the key of topic '{info.name}' "
-            f"is ({', '.join(info.schema.key)})",
+            f"table '{table.identifier.name}' has PRIMARY KEY ({', '.join(table.primary_key)}), but topic '{info.name}' has the key "
+            f"({', '.join(info.schema.key)})",
             fix="declare the topic's key as PRIMARY KEY, or none (an append-only table)",
         )
 
@@ -131,34 +106,76 @@ def _check_columns(columns: RowSchema, info: TopicInfo, topic: str, *, writing: 
             )
 
 
-def _reading(options: Mapping[str, Any], table: TableSpec, request: ScanRequest, info: TopicInfo) -> _Reading:
-    _check_columns(table.physical, info, options["topic"], writing=False)
+def _value_format(options: Mapping[str, Any], table: TableSpec) -> ValueFormat | None:
+    """The format of the `value` column, when the table asks for schema on read."""
+    if options["value.format"] is None:
+        if options["bad-records.topic"] is not None:
+            raise OptionError("'bad-records.topic' needs 'value.format'", fix="events with a registered schema always decode")
+        return None
+    if table.primary_key:
+        raise OptionError(
+            "a table with PRIMARY KEY cannot have a 'value.format'", fix="register the columns as the topic's schema"
+        )
+    return make_value_format(options["value.format"], table.physical, table.options, options["bad-records.topic"])
+
+
+def _reading(
+    options: Mapping[str, Any], table: TableSpec, request: ScanRequest, info: TopicInfo, value_format: ValueFormat | None
+) -> Reading:
     wanted = table.produced.names if request.columns is None else list(request.columns)
     declared = {c.name: c for c in table.columns}
-    physical, metadata, casts = [], [], []
-    for name in wanted:
-        column = declared[name]
-        if column.kind is ColumnKind.METADATA:
-            kind = column.metadata_key or name
-            if kind not in _METADATA:
-                raise UnknownNameError(
-                    f"connector 'filelog' has no metadata '{kind}'",
-                    exists=f"metadata: {', '.join(_METADATA)}",
-                    fix=did_you_mean(kind, _METADATA),
-                )
-            assert column.type is not None
-            metadata.append((name, _METADATA[kind]))
-            if column.type.to_polars() != METADATA_TYPES[_METADATA[kind]]:
-                casts.append((name, column.type.to_polars()))
+    physical = [n for n in wanted if declared[n].kind is not ColumnKind.METADATA]
+    metadata, casts, keys = [], [], []
+    for column in (declared[n] for n in wanted if n not in physical):
+        kind = _metadata_of(column)
+        assert column.type is not None
+        if kind == "key":
+            keys.append(column.name)
         else:
-            physical.append(name)
-    nullable = tuple(Field(f.name, f.type) for f in table.physical)
-    view = info.schema if nullable == info.schema.columns.fields else TopicSchema(RowSchema(nullable), version=-1)
-    projection = Projection(tuple(physical), tuple(metadata))
-    return _Reading(options["path"], options["topic"], view, projection, tuple(wanted), tuple(casts))
+            metadata.append((column.name, kind))
+        if kind == "key" or column.type.to_polars() != METADATA_TYPES[kind]:
+            casts.append((column.name, column.type.to_polars()))
+    if value_format is None:
+        _check_columns(table.physical, info, options["topic"], writing=False)
+        fields = tuple(Field(f.name, f.type) for f in table.physical)
+    else:
+        fields = (_value_column(info, options["topic"]),)
+    stored = physical if value_format is None else [VALUE]
+    extra = [k for k in info.schema.key if keys and k not in stored]
+    fields += tuple(info.schema.columns[k] for k in extra if k not in RowSchema(fields))
+    view = info.schema if fields == info.schema.columns.fields else TopicSchema(RowSchema(fields), version=-1)
+    projection = Projection((*stored, *extra), tuple(metadata))
+    decoded = None if value_format is None else (value_format, tuple(physical))
+    key_columns = tuple((name, info.schema.key) for name in keys)
+    return Reading(options["path"], options["topic"], view, projection, tuple(wanted), tuple(casts), key_columns, decoded)
+
+
+def _value_column(info: TopicInfo, topic: str) -> Field:
+    if VALUE not in info.schema.columns:
+        raise UnknownNameError(
+            f"topic '{topic}' has no column '{VALUE}' for 'value.format'",
+            exists=f"columns: {info.schema.columns}",
+            fix="leave out 'value.format': the topic has a registered schema",
+        )
+    found = info.schema.columns[VALUE]
+    if not isinstance(found.type, BinaryStringType | CharacterType):
+        raise TypeMismatchError(f"column '{VALUE}' of topic '{topic}' is {found.type}, not BYTES or STRING")
+    return found
+
+
+def _metadata_of(column: TableColumn) -> str:
+    kind = column.metadata_key or column.name
+    if kind not in _METADATA:
+        raise UnknownNameError(
+            f"connector 'filelog' has no metadata '{kind}'",
+            exists=f"metadata: {', '.join(_METADATA)}",
+            fix=did_you_mean(kind, _METADATA),
+        )
+    return _METADATA[kind]
 
 
 _METADATA = {
+    "key": "key",
     "offset": "offset",
     "partition": "partition",
     "timestamp": "timestamp",
@@ -167,35 +184,7 @@ _METADATA = {
 }
 
 
-@dataclass(frozen=True)
-class _Mode:
-    """A startup or bounded mode with its arguments."""
-
-    name: str
-    timestamp_ms: int | None = None
-    offsets: tuple[tuple[int, int], ...] = ()
-    group: str | None = None
-
-    def resolve(self, log: EventLog, topic: str, partition: int) -> int | None:
-        """The offset that it means now; None for `unbounded`."""
-        match self.name:
-            case "unbounded":
-                return None
-            case "timestamp":
-                assert self.timestamp_ms is not None
-                return find_time(log.partition(topic, partition), lambda v: log.schema_of(topic, v), self.timestamp_ms)
-            case "specific-offsets":
-                return log.resolve(topic, dict(self.offsets), partition)
-            case "group-offsets":
-                from tableapi.connectors.filelog.groups import committed_offsets
-
-                assert self.group is not None
-                position: Start = committed_offsets(log, self.group, topic).get(partition, "earliest")
-                return log.resolve(topic, position, partition)
-        return log.resolve(topic, self.name.removesuffix("-offset"), partition)
-
-
-def _mode(options: Mapping[str, Any], which: str, default: str | None = None) -> _Mode:
+def _mode(options: Mapping[str, Any], which: str, default: str | None = None) -> Mode:
     key = f"scan.{which}.mode"
     name = options[key] or default or "unbounded"
     timestamp, offsets = options[f"scan.{which}.timestamp-millis"], options[f"scan.{which}.specific-offsets"]
@@ -205,7 +194,7 @@ def _mode(options: Mapping[str, Any], which: str, default: str | None = None) ->
         raise OptionError(f"'{key}' = '{name}' needs the option 'scan.{which}.{needed[name][1]}'")
     if name == "group-offsets" and group is None:
         raise OptionError(f"'{key}' = 'group-offsets' needs the option 'properties.group.id'")
-    return _Mode(name, timestamp, _parse_offsets(f"scan.{which}.specific-offsets", offsets or ""), group)
+    return Mode(name, timestamp, _parse_offsets(f"scan.{which}.specific-offsets", offsets or ""), group)
 
 
 def _parse_offsets(key: str, text: str) -> tuple[tuple[int, int], ...]:
@@ -221,98 +210,7 @@ def _parse_offsets(key: str, text: str) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
-class FilelogSource(Source):
-    """A topic as a table: a split per partition."""
-
-    def __init__(self, reading: _Reading, start: _Mode, stop: _Mode, *, is_upsert: bool) -> None:
-        self._reading, self._start, self._stop, self._is_upsert = reading, start, stop, is_upsert
-        self.is_bounded = stop.name != "unbounded"
-        if is_upsert:
-            self.changelog = UPSERTS
-
-    def splits(self) -> Sequence[Split]:
-        reading = self._reading
-        log = EventLog(reading.path)
-        result = []
-        for number in range(log.describe(reading.topic).partitions):
-            start = self._start.resolve(log, reading.topic, number)
-            stop = self._stop.resolve(log, reading.topic, number)
-            result.append(Split(f"{reading.topic}-{number}", (number, start, stop)))
-        return result
-
-    def reader(self, split: Split, position: Any = None) -> SplitReader:
-        number, start, stop = split.payload
-        offset = start if position is None else position
-        return FilelogSplitReader(self._reading, number, offset, stop, self._is_upsert)
-
-
-_KIND = "__kind_of_row"
-
-
-class FilelogSplitReader(SplitReader):
-    """Reads one partition. Its position is the next offset."""
-
-    def __init__(self, reading: _Reading, number: int, offset: int, stop: int | None, is_upsert: bool) -> None:
-        self._reading, self._stop, self._is_upsert = reading, stop, is_upsert
-        self._log = EventLog(reading.path)
-        projection = reading.projection
-        if is_upsert:
-            projection = Projection(projection.columns, (*projection.metadata, (_KIND, "kind")))
-        elif not projection.columns and not projection.metadata:
-            projection = Projection((), (("__offset", "offset"),))
-        partition = self._log.partition(reading.topic, number)
-        self._reader = PartitionReader(
-            partition, lambda v: self._log.schema_of(reading.topic, v), reading.view, projection, offset
-        )
-        self._reader.partition.tail()
-        self._watcher = Watcher([partition.place.path("state")]) if stop is None else None
-
-    def read(self, max_rows: int) -> ReadResult:
-        if self._watcher is not None:
-            self._watcher.drain()
-        frame = self._reader.read(max_rows, self._stop)
-        finished = self._stop is not None and self._reader.offset >= self._stop
-        if frame is None:
-            return ReadResult(None, self._reader.offset, finished=finished)
-        kinds = None
-        if self._is_upsert:
-            stored = frame[_KIND]
-            kinds = (stored == RowKind.DELETE).cast(pl.Int8) + int(RowKind.UPDATE_AFTER)
-        if self._reading.casts:
-            frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in self._reading.casts)
-        return ReadResult(frame.select(self._reading.output), self._reader.offset, kinds, finished)
-
-    def fileno(self) -> int | None:
-        return None if self._watcher is None else self._watcher.fileno()
-
-    def close(self) -> None:
-        if self._watcher is not None:
-            self._watcher.close()
-        self._reader.close()
-        self._log.close()
-
-
-@dataclass(frozen=True)
-class _Writing:
-    """What writers need to know; plain data."""
-
-    path: str
-    topic: str
-    schema: TopicSchema
-    partitions: int
-    columns: tuple[str, ...]
-    """The persisted columns by the name that the log knows them by: columns of the topic, `timestamp` and `headers`."""
-    auto_create: bool
-    config: dict[str, str] = field(default_factory=dict)
-    key: tuple[str, ...] = ()
-    guarantee: str = "at-least-once"
-    transactional_prefix: str | None = None
-
-
-_TIMESTAMP_COLUMN, _HEADERS_COLUMN = "__write_timestamp", "__write_headers"
-
-
-def _writing(options: Mapping[str, Any], table: TableSpec) -> _Writing:
+def _writing(options: Mapping[str, Any], table: TableSpec, value_format: ValueFormat | None) -> Writing:
     key = tuple((options["key.fields"] or "").split(";")) if options["key.fields"] else table.primary_key
     event_time = table.watermark.column if table.watermark and table.watermark.column in table.physical else None
     if event_time and not isinstance(table.physical[event_time].type, AnyTimestampType):
@@ -323,7 +221,7 @@ def _writing(options: Mapping[str, Any], table: TableSpec) -> _Writing:
         if column.kind is ColumnKind.PHYSICAL:
             names.append(name)
             continue
-        known = {"timestamp": _TIMESTAMP_COLUMN, "headers": _HEADERS_COLUMN}
+        known = {"timestamp": TIMESTAMP_COLUMN, "headers": HEADERS_COLUMN}
         metadata = column.metadata_key or name
         if metadata not in known:
             raise ValidationError(
@@ -338,14 +236,18 @@ def _writing(options: Mapping[str, Any], table: TableSpec) -> _Writing:
     }
     if table.primary_key:
         config.setdefault("cleanup", "compact")
-    schema = TopicSchema(RowSchema(tuple(Field(f.name, f.type) for f in table.physical)), key, event_time)
+    fields = tuple(Field(f.name, f.type) for f in table.physical)
+    if value_format is not None:
+        fields = (*(f for f in fields if f.name in key), Field(VALUE, DataTypes.BYTES()))
+        event_time = event_time if event_time in key else None
+    schema = TopicSchema(RowSchema(fields), key, event_time)
     guarantee = options["sink.delivery-guarantee"]
     if guarantee == "exactly-once" and not options["sink.transactional-id-prefix"]:
         raise OptionError(
             "'sink.delivery-guarantee' = 'exactly-once' needs the option 'sink.transactional-id-prefix'",
             fix="give a name that no other job uses and that this job keeps",
         )
-    return _Writing(
+    return Writing(
         options["path"],
         options["topic"],
         schema,
@@ -356,106 +258,5 @@ def _writing(options: Mapping[str, Any], table: TableSpec) -> _Writing:
         table.primary_key,
         guarantee,
         options["sink.transactional-id-prefix"],
+        value_format,
     )
-
-
-class FilelogSink(Sink):
-    """A topic that is written to."""
-
-    def __init__(self, writing: _Writing) -> None:
-        self._writing = writing
-        self.key = writing.key
-        if writing.key:
-            self.accepts = UPSERTS
-        self.guarantee = {"none": Guarantee.AT_MOST_ONCE, "exactly-once": Guarantee.EXACTLY_ONCE}.get(
-            writing.guarantee, Guarantee.AT_LEAST_ONCE
-        )
-
-    def begin(self, overwrite: bool, static_partition: dict[str, Any]) -> None:
-        if overwrite:
-            raise UnsupportedError("a topic is append-only: INSERT OVERWRITE is not possible", fix="use INSERT INTO")
-        _open_topic(self._writing)
-
-    def writer(self, subtask: int, parallelism: int) -> SinkWriter:
-        if self.guarantee is Guarantee.EXACTLY_ONCE:
-            return TransactionalWriter(self._writing, subtask)
-        return FilelogWriter(self._writing)
-
-
-def _open_topic(writing: _Writing) -> EventLog:
-    log = EventLog(writing.path)
-    if writing.auto_create and writing.topic not in log.topics():
-        log.create(writing.topic, writing.schema, partitions=writing.partitions, if_not_exists=True, **writing.config)
-    return log
-
-
-class FilelogWriter(SinkWriter):
-    """Appends each batch as it comes: a row is in the log when `write` returns, and durable when `flush` does."""
-
-    def __init__(self, writing: _Writing) -> None:
-        self._writing = writing
-        self._log = _open_topic(writing)
-
-    def write(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
-        rows, arguments = split_metadata(frame, kinds, self._writing)
-        self._log.append(self._writing.topic, rows, **arguments)
-
-    def flush(self) -> None:
-        self._log.sync(self._writing.topic)
-
-    def close(self, success: bool = True) -> None:
-        self._log.close()
-
-
-class TransactionalWriter(SinkWriter):
-    """Writes the rows between two checkpoints as one transaction."""
-
-    def __init__(self, writing: _Writing, subtask: int) -> None:
-        self._writing = writing
-        self._log = _open_topic(writing)
-        self._producer = TransactionalProducer(self._log, f"{writing.transactional_prefix}-{subtask}")
-        self._is_open = False
-
-    def write(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
-        if not self._is_open:
-            self._producer.begin()
-            self._is_open = True
-        rows, arguments = split_metadata(frame, kinds, self._writing)
-        self._producer.append(self._writing.topic, rows, **arguments)
-
-    def prepare_commit(self, checkpoint_id: int) -> Any:
-        if not self._is_open:
-            return None
-        self._is_open = False
-        prepared = self._producer.prepare()
-        return (prepared.transactional_id, prepared.epoch, prepared.number)
-
-    def commit(self, committable: Any) -> None:
-        commit_prepared(self._log, Prepared(*committable))
-
-    def abort(self, committable: Any) -> None:
-        abort_prepared(self._log, Prepared(*committable))
-
-    def close(self, success: bool = True) -> None:
-        if self._is_open:
-            self._is_open = False
-            if success:
-                self._producer.commit()
-            else:
-                self._producer.abort()
-        self._log.close()
-
-
-def split_metadata(frame: pl.DataFrame, kinds: pl.Series | None, writing: _Writing) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The topic's columns, and the other arguments of an append."""
-    frame = frame.rename(dict(zip(frame.columns, writing.columns, strict=True)))
-    if kinds is not None:
-        keep = kinds != RowKind.UPDATE_BEFORE
-        frame, kinds = frame.filter(keep), kinds.filter(keep)
-        kinds = (kinds == RowKind.DELETE).cast(pl.Int8) * int(RowKind.DELETE)
-    arguments: dict[str, Any] = {"kinds": kinds}
-    if _TIMESTAMP_COLUMN in frame.columns:
-        arguments["timestamps"] = frame[_TIMESTAMP_COLUMN]
-    if _HEADERS_COLUMN in frame.columns:
-        arguments["headers"] = frame[_HEADERS_COLUMN]
-    return frame.drop([c for c in (_TIMESTAMP_COLUMN, _HEADERS_COLUMN) if c in frame.columns]), arguments

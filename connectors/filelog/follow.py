@@ -108,7 +108,8 @@ class Follower:
         return None
 
     def poll(self, timeout_s: float | None, max_rows: int = 65_536) -> Batch | None:
-        """Events that are there now, or the first that arrive; None when none do in time, or all partitions have reached their stops.
+        """Events that are there now, or the first that arrive; None when none do in time, or all partitions have reached
+        their stops.
 
         Args:
             timeout_s: How long to wait; None: for ever.
@@ -136,7 +137,8 @@ class Follower:
         self._watcher.drain()
 
     def prepare_wait_if_new(self) -> None:
-        """Watches again after partitions were added or removed; the next `wait` then returns at once, so that nothing is missed."""
+        """Watches again after partitions were added or removed; the next `wait` then returns at once, so that nothing is
+        missed."""
         if self._watcher is None:
             self.prepare_wait()
             self._is_stale = True

@@ -1,6 +1,7 @@
 """Frames: the unit that is written, checked and read. A header with checksums, and an Arrow IPC record batch.
 
-The layout is specified in docs/filelog-format.md; this file is its only implementation. Imports connectors.filelog.{crc,schema} only.
+The layout is specified in docs/filelog-format.md; this file is its only implementation. Imports
+connectors.filelog.{crc,schema} only.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ FLAG_TRANSACTIONAL = 32
 HIDDEN_FLAGS = (FLAG_KINDS, FLAG_TIMESTAMPS, FLAG_HEADERS, FLAG_SPARSE)
 
 KIND, TIMESTAMP, HEADERS, DELTA = "__kind", "__timestamp", "__headers", "__delta"
-"""Hidden columns: row kind (Int8), event time (Int64, ms), headers (list of key and value), offset minus base offset (UInt32)."""
+"""Hidden columns: row kind (Int8), event time (Int64, ms), headers (list of key and value), offset minus base offset
+(UInt32)."""
 
 NO_PRODUCER = -1
 
@@ -306,8 +308,9 @@ def _time_range(frame: pl.DataFrame, schema: TopicSchema) -> tuple[int | None, i
     column = frame[schema.event_time]
     per_ms = {"ms": 1, "us": 1_000, "ns": 1_000_000}[column.dtype.time_unit]  # type: ignore[attr-defined]
     physical = column.to_physical()
-    low, high = physical.min(), physical.max()
-    return (None, None) if low is None else (low // per_ms, high // per_ms)  # type: ignore[operator]
+    low: Any = physical.min()
+    high: Any = physical.max()
+    return (None, None) if low is None else (low // per_ms, high // per_ms)
 
 
 def decode(body: Any, header: FrameHeader, schema: TopicSchema, columns: Sequence[str] | None = None) -> pa.RecordBatch:

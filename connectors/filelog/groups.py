@@ -1,8 +1,10 @@
-"""Consumer groups: members share the partitions of topics, and where each partition's reading stands is kept in the log's directory.
+"""Consumer groups: members share the partitions of topics, and where each partition's reading stands is kept in the log's
+directory.
 
-A member is alive while it holds the lock on its own file, so the death of a process is noticed at once and needs no heartbeat; a member that
-is stopped is put out after `session_timeout_ms`. A partition moves only when its owner has let go of it, is dead, or was put out; what such a
-member then tries to commit is refused. Imports connectors.filelog only.
+A member is alive while it holds the lock on its own file, so the death of a process is noticed at once and needs no
+heartbeat; a member that
+is stopped is put out after `session_timeout_ms`. A partition moves only when its owner has let go of it, is dead, or was put
+out; what such a member then tries to commit is refused. Imports connectors.filelog only.
 """
 
 from __future__ import annotations

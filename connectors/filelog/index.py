@@ -1,7 +1,8 @@
 """The sparse index of a segment: offset and time to file position. Disposable: rebuilt from the frames when absent or wrong.
 
-An entry `(offset, position, max_timestamp)` says that the frame at `position` begins with `offset`, and that no event before it in the
-segment is newer than `max_timestamp`. The last entry of a sealed segment is its end. Imports connectors.filelog.{frame,storage,crc} only.
+An entry `(offset, position, max_timestamp)` says that the frame at `position` begins with `offset`, and that no event before
+it in the segment is newer than `max_timestamp`. The last entry of a sealed segment is its end. Imports
+connectors.filelog.{frame,storage,crc} only.
 """
 
 from __future__ import annotations

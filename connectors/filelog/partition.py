@@ -17,8 +17,8 @@ from tableapi.connectors.filelog.errors import LogIoError, PoisonedSegmentError,
 from tableapi.connectors.filelog.frame import NO_PRODUCER, SEGMENT_HEADER_SIZE, EncodedBatch, FrameHeader
 from tableapi.connectors.filelog.index import Entry
 from tableapi.connectors.filelog.producers import ProducerTable
-from tableapi.connectors.filelog.retention import retain
 from tableapi.connectors.filelog.recovery import create_segment, recover, valid_frame
+from tableapi.connectors.filelog.retention import retain
 from tableapi.connectors.filelog.segment import Place, Segment, segment_bases
 from tableapi.connectors.filelog.storage import File, Storage
 from tableapi.connectors.filelog.tail import HAS_PRODUCERS, POISONED, SLOT_SIZE, Tail, pack_slot, unpack_page
@@ -218,7 +218,7 @@ class Partition:
     def _poisoned(self, tail: Tail) -> PoisonedSegmentError:
         return PoisonedSegmentError(
             f"{self.place}: an fsync of {self.place.segment(tail.active_base)} failed; bytes after {tail.synced} may be lost",
-            fix=f"`tableapi log verify {self.place.topic} --repair` writes what can still be read to a new file, and says what is lost",
+            fix=f"`tableapi log verify {self.place.topic} --repair` writes what can still be read to a new file",
         )
 
     def _must_roll(self, tail: Tail, end: int, size: int) -> bool:

@@ -25,8 +25,8 @@ RowValue = Mapping[str, Any] | Sequence[Any]
 class Producer:
     """Writes events to topics of a log, one at a time or in frames.
 
-    Single events are gathered and written when `batch_rows` are there, when the oldest has waited for `linger_ms`, or on `flush`. After a
-    refused write the same batch is tried again under the same sequence number, so that it is in the log once.
+    Single events are gathered and written when `batch_rows` are there, when the oldest has waited for `linger_ms`, or on
+    `flush`. After a refused write the same batch is tried again under the same sequence number, so that it is in the log once.
 
     Args:
         log: The log.

@@ -1,7 +1,8 @@
-"""Finding the end of a partition's log when its state page is not to be believed: after a crash of the machine, a copy, or damage.
+"""Finding the end of a partition's log when its state page is not to be believed: after a crash of the machine, a copy, or
+damage.
 
-Only a torn tail is cut: bytes after the last whole frame that nothing proves to have been on stable storage. A hole in synced data is an
-error. Runs under the partition's lock. Imports connectors.filelog only.
+Only a torn tail is cut: bytes after the last whole frame that nothing proves to have been on stable storage. A hole in synced
+data is an error. Runs under the partition's lock. Imports connectors.filelog only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _SCAN_BYTES = 1024 * 1024
 
 
 def create_segment(storage: Storage, place: Place, base: int, *, durable: bool) -> int:
-    """Makes an empty segment; its creation time. What an attempt that failed has left is removed: after a failed fsync a file is done for."""
+    """Makes an empty segment; its creation time. What an attempt that failed has left is removed: after a failed fsync a file
+    is done for."""
     now_ms = storage.now_ms()
     storage.remove(place.segment(base))
     file = storage.open(place.segment(base), create=True, writable=True)
@@ -136,7 +138,8 @@ def find_frame(segment: Segment, position: int, size: int, at_least: int) -> tup
 
 
 def find_synced_evidence(segment: Segment, position: int, size: int, offset: int) -> int | None:
-    """The offset of a whole frame after `position` that was written when the bytes at `position` were already synced; None if none."""
+    """The offset of a whole frame after `position` that was written when the bytes at `position` were already synced; None if
+    none."""
     at = position + 1
     while True:
         found = find_frame(segment, at, size, offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tableapi.connectors.filelog import index as ix
@@ -26,7 +27,7 @@ def retain(partition: Partition, tail: Tail) -> int:
     sizes = {base: _size(partition, base) for base in bases}
     total = sum(sizes.values())
     deleted = 0
-    for base, following in zip(bases, bases[1:], strict=False):
+    for base, following in pairwise(bases):
         if base >= tail.active_base:
             break
         too_much = 0 < config.retention_bytes < total

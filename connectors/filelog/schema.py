@@ -47,7 +47,8 @@ class TopicSchema:
     Args:
         columns: The columns of an event, in order.
         key: Columns that make the key; events of equal key go to one partition, in order.
-        event_time: The TIMESTAMP or TIMESTAMP_LTZ column that holds the event's time, if there is one (else: the time of appending).
+        event_time: The TIMESTAMP or TIMESTAMP_LTZ column that holds the event's time, if there is one (else: the time of
+            appending).
         version: 1 for the first.
     """
 
@@ -216,12 +217,13 @@ def widens(old: DataType, new: DataType) -> bool:
             return True
         case types.DecimalType(), types.DecimalType():
             return new.scale >= old.scale and new.precision - new.scale >= old.precision - old.scale
-        case (types.CharacterType(), types.VarCharType()) | (types.BinaryStringType(), types.VarBinaryType()):
+        case types.CharacterType(), types.VarCharType():
             return new.length >= old.length
-        case (types.TimestampType(), types.TimestampType()) | (
-            types.LocalZonedTimestampType(),
-            types.LocalZonedTimestampType(),
-        ):
+        case types.BinaryStringType(), types.VarBinaryType():
+            return new.length >= old.length
+        case types.TimestampType(), types.TimestampType():
+            return new.precision >= old.precision
+        case types.LocalZonedTimestampType(), types.LocalZonedTimestampType():
             return new.precision >= old.precision
         case types.ArrayType(), types.ArrayType():
             return widens(old.element_type, new.element_type)
@@ -297,8 +299,8 @@ def conform(frame: pl.DataFrame, schema: TopicSchema, topic: str, tombstones: pl
     for series, field in zip(columns, schema.columns, strict=True):
         if field.type.is_nullable or series.null_count() == 0:
             continue
-        excused = tombstones is not None and field.name not in schema.key
-        if not excused or series.filter(~tombstones).null_count():
+        kept = series if tombstones is None or field.name in schema.key else series.filter(~tombstones)
+        if kept.null_count():
             row = series.is_null().arg_max()
             raise _mismatch(topic, field, f"is NULL in row {row}, but the column is {field.type}")
     return pl.DataFrame(columns) if columns else frame

@@ -1,6 +1,7 @@
 """Reading a segment file: its header, its frames one after the other, checked; and looking places up in it.
 
-A segment is mapped in windows, so that memory stays bounded and reads are zero-copy; a window lives as long as rows that point into it.
+A segment is mapped in windows, so that memory stays bounded and reads are zero-copy; a window lives as long as rows that
+point into it.
 Imports connectors.filelog.{frame,index,storage,errors} only.
 """
 
@@ -58,7 +59,7 @@ class Place:
         """The error for damaged bytes."""
         return CorruptionError(
             f"{self}: {what} (file {file}, position {position}, offset {offset})",
-            fix=f"`tableapi log verify {self.topic}` shows what is damaged; with --repair it cuts that out and says what is lost",
+            fix=f"`tableapi log verify {self.topic}` shows what is damaged; with --repair it cuts it out and says what is lost",
         )
 
 
@@ -197,7 +198,8 @@ def unpack_checked(data: bytes, segment: Segment, limit: int) -> list[Entry] | N
 
 
 def checked_start(segment: Segment, entry: Entry | None, limit: int) -> Entry:
-    """The entry, or the start of the segment when the index is of an earlier form of it (compaction may have replaced it meanwhile)."""
+    """The entry, or the start of the segment when the index is of an earlier form of it (compaction may have replaced it
+    meanwhile)."""
     start = Entry(segment.base, SEGMENT_HEADER_SIZE, ix.NO_TIMESTAMP)
     if entry is None or entry.position >= limit:
         return start if entry is None or segment.file.size() < entry.position else entry

@@ -1,7 +1,7 @@
 """The one door to disk, clock and randomness for the event log.
 
-Everything in `connectors.filelog` does its I/O through a `Storage`, so that a simulated disk can stand in for the real one and faults
-can be raised at any call. Imports tableapi.errors only.
+Everything in `connectors.filelog` does its I/O through a `Storage`, so that a simulated disk can stand in for the real one
+and faults can be raised at any call. Imports tableapi.errors only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class File(ABC):
 
     @abstractmethod
     def map(self, position: int, size_bytes: int) -> Any:
-        """A read-only buffer over a range that exists and will not be cut; it stays valid after the file is closed or removed."""
+        """A read-only buffer over a range that exists and will not be cut; it stays valid after the file is closed or
+        removed."""
 
     @abstractmethod
     def identity(self) -> tuple[int, int]:
@@ -327,8 +328,8 @@ _cached_boot_id: bytes | None = None
 
 
 def _boot_id() -> bytes:
-    """Linux: the kernel's random boot id. Elsewhere a constant: the end of each log is then trusted after a crash only as far as it was
-    verified by `EventLog.verify`."""
+    """Linux: the kernel's random boot id. Elsewhere a constant: the end of each log is then trusted after a crash only as far
+    as it was verified by `EventLog.verify`."""
     global _cached_boot_id
     if _cached_boot_id is None:
         try:

@@ -1,7 +1,9 @@
 """The state page of a partition: where its log ends. Readers look only before that place; writers move it after each write.
 
-Two slots with checksums are written in turn, so that a writer that dies while it writes one leaves the other. The page says on which boot of
-the machine it was written; after another boot it is not believed, and the log's end is found by checking frames (`recovery.py`).
+Two slots with checksums are written in turn, so that a writer that dies while it writes one leaves the other. The page says
+on which boot of
+the machine it was written; after another boot it is not believed, and the log's end is found by checking frames
+(`recovery.py`).
 Imports connectors.filelog.crc only.
 """
 
@@ -82,5 +84,6 @@ def unpack_page(page: bytes, boot: bytes, topic_tag: int) -> Tail | None:
             continue
         if best is None or counter > best.counter:
             (flags,) = struct.unpack_from("<I", body, _SLOT.size)
-            best = Tail(counter, *rest, flags)
+            active_base, end, next_offset, synced, synced_ms, append_ms, created_ms = rest
+            best = Tail(counter, active_base, end, next_offset, synced, synced_ms, append_ms, created_ms, flags)
     return best

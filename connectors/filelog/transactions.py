@@ -1,7 +1,9 @@
 """Transactions: events of many partitions and topics that appear together or not at all.
 
-What a transaction writes waits in files of its own, outside the log. Committing writes one decision file; from then on the transaction is
-applied: its frames are appended to their partitions, under a producer id of its own, so that applying twice changes nothing. Whoever opens
+What a transaction writes waits in files of its own, outside the log. Committing writes one decision file; from then on the
+transaction is
+applied: its frames are appended to their partitions, under a producer id of its own, so that applying twice changes nothing.
+Whoever opens
 the log finishes what a dead process decided. Readers therefore never meet uncommitted events: every read is `read_committed`.
 Imports connectors.filelog only.
 """
@@ -136,7 +138,7 @@ class TransactionalProducer:
             raise TransactionError(f"transaction '{self.transactional_id}' is not open", fix="call begin() first")
         return self._files
 
-    def prepare(self) -> Prepared:
+    def prepare(self, *, _is_decided: bool = False) -> Prepared:
         """Ends writing: from now on the transaction survives this process, until someone commits or aborts it.
 
         Raises:
@@ -151,6 +153,7 @@ class TransactionalProducer:
             "files": [[topic, number, size] for (topic, number), (_, size) in files.items()],
             "group_offsets": self._group_offsets,
             "durable": durable,
+            "waits": not _is_decided,
         }
         with _locked(self._log, self.transactional_id):
             self._check_epoch()
@@ -164,7 +167,8 @@ class TransactionalProducer:
         return self._current
 
     def _seal(self, files: Sequence[File], manifest: Mapping[str, Any]) -> None:
-        """Makes what was written complete and, where a topic asks for it, durable. When that fails the transaction is dropped."""
+        """Makes what was written complete and, where a topic asks for it, durable. When that fails the transaction is
+        dropped."""
         directory = _staging(self._log, self._current)
         durable = manifest["durable"]
         with io_errors(f"transaction '{self.transactional_id}' is dropped; directory {directory}"):
@@ -182,7 +186,7 @@ class TransactionalProducer:
         Raises:
             FencedError: a newer producer has taken the name; the transaction is dropped.
         """
-        prepared = self.prepare()
+        prepared = self.prepare(_is_decided=True)
         commit_prepared(self._log, prepared, fenced=True)
 
     def abort(self) -> None:
@@ -197,7 +201,7 @@ class TransactionalProducer:
         current = _load_state(self._log, self.transactional_id).epoch
         if current != self.epoch:
             raise FencedError(
-                f"transaction '{self.transactional_id}' (epoch {self.epoch}) was taken over by a newer producer (epoch {current})",
+                f"transaction '{self.transactional_id}' (epoch {self.epoch}) was taken over by a newer one (epoch {current})",
                 fix="end this process",
             )
 
@@ -226,7 +230,7 @@ def commit_prepared(log: EventLog, prepared: Prepared, *, fenced: bool = False) 
         path = f"{_staging(log, prepared)}/prepared.json"
         if outcome == "aborted" or not log.storage.exists(path):
             raise TransactionError(
-                f"transaction {prepared.name} of '{prepared.transactional_id}' cannot be committed: it was aborted or never prepared"
+                f"transaction {prepared.name} of '{prepared.transactional_id}' cannot be committed: aborted or never prepared"
             )
         manifest = _read_json(log, path)
         with io_errors(f"transaction '{prepared.transactional_id}'"):
@@ -399,13 +403,17 @@ def _remove_staging(log: EventLog, prepared: Prepared) -> None:
 def _drop_unfinished(log: EventLog, transactional_id: str, epoch: int) -> None:
     """Drops what earlier producers of the name began but did not prepare, and what nobody has decided on for a week."""
     directory = _directory(log, transactional_id)
+    for place in (directory, f"{log.path}/pending"):
+        for name in log.storage.list(place):
+            if ".tmp-" in name and (place == directory or name.startswith(f"{transactional_id}~")):
+                log.storage.remove(f"{place}/{name}")
     for name in log.storage.list(directory):
         old, _, number = name.partition("-")
         if not (old.isdigit() and number.isdigit()) or int(old) >= epoch:
             continue
         prepared = f"{directory}/{name}/prepared.json"
         if log.storage.exists(prepared):
-            age_ms = log.storage.now_ms() - _read_json(log, prepared)["prepared_ms"]
-            if age_ms < PREPARED_EXPIRY_MS:
+            manifest = _read_json(log, prepared)
+            if manifest["waits"] and log.storage.now_ms() - manifest["prepared_ms"] < PREPARED_EXPIRY_MS:
                 continue
         _remove_staging(log, Prepared(transactional_id, int(old), int(number)))

@@ -258,7 +258,8 @@ def _repair_segment(
     must: bool,
     is_last: bool,
 ) -> int:
-    """Writes a segment anew when something in it is damaged, or when it `must` be (an fsync of it has failed); the offset after it."""
+    """Writes a segment anew when something in it is damaged, or when it `must` be (an fsync of it has failed); the offset
+    after it."""
     storage, place = log.storage, partition.place
     path = place.segment(base)
     segment = Segment(storage.open(path), place, base)

@@ -250,9 +250,8 @@ def verify_command(context: click.Context, topic: str, repairs: bool) -> None:
     with progress_bar(f"verify {topic}") as progress:
         results = verify(log, topic, progress=progress)
     for result in results:
-        click.echo(
-            f"partition {result.partition}: {result.segments} segments, {result.frames} frames, {result.rows} events, {result.size_bytes} bytes"
-        )
+        counts = f"{result.segments} segments, {result.frames} frames, {result.rows} events, {result.size_bytes} bytes"
+        click.echo(f"partition {result.partition}: {counts}")
         for problem in result.problems:
             click.echo(f"  {problem}")
     count = sum(len(r.problems) for r in results)
@@ -277,9 +276,8 @@ def compact_command(context: click.Context, topic: str, rolls: bool) -> None:
     with progress_bar(f"compact {topic}") as progress:
         results = clean(open_log(context), topic, roll=rolls, progress=progress)
     for r in results:
-        click.echo(
-            f"partition {r.partition}: {r.segments_deleted} segments deleted, {r.rows_dropped} events dropped, {r.bytes_freed} bytes freed"
-        )
+        counts = f"{r.segments_deleted} segments deleted, {r.rows_dropped} events dropped, {r.bytes_freed} bytes freed"
+        click.echo(f"partition {r.partition}: {counts}")
 
 
 @log_group.command("delete")

@@ -98,9 +98,9 @@ def produce(directory, histories, who, seed, label, count, batches):
     """Appends numbered batches as an idempotent producer; a batch whose fate is unknown is left alone after a restart."""
     chance = random.Random(seed)
     history = History(f"{histories}/{who}")
-    number = max((line[1] for line in history.lines()), default=-1) + 1
+    first = max((line[1] for line in history.lines()), default=-1) + 1
     producer = Producer(open_log(directory, label, count), who)
-    for number in range(number, number + batches):
+    for number in range(first, first + batches):
         partition = chance.randrange(3)
         history.note("try", number, partition)
         done = producer.append("t", events(who, number, chance.randrange(1, 20)), partition=partition)
@@ -111,9 +111,9 @@ def transact(directory, histories, who, seed, label, count, batches):
     """Writes transactions over both topics; some are aborted."""
     chance = random.Random(seed)
     history = History(f"{histories}/{who}")
-    number = max((line[1] for line in history.lines()), default=-1) + 1
+    first = max((line[1] for line in history.lines()), default=-1) + 1
     producer = TransactionalProducer(open_log(directory, label, count), who)
-    for number in range(number, number + batches):
+    for number in range(first, first + batches):
         aborts = chance.random() < 0.3
         history.note("abort" if aborts else "try", number)
         producer.begin()

@@ -13,7 +13,7 @@ import pytest
 from tableapi.connectors.base import Guarantee, ScanRequest
 from tableapi.connectors.filelog import Consumer, EventLog, FencedError
 from tableapi.connectors.registry import find_connector
-from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
+from tableapi.errors import OptionError, RecordError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
 from tableapi.row import RowKind
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
 from tableapi.types import DataTypes as D
@@ -151,9 +151,9 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean 'name'"):
         source(table(tmp_path, columns=columns))
     columns = (TableColumn("name", D.STRING()),)
-    with pytest.raises(OptionError, match="no option 'scan.startup.mod'"):
+    with pytest.raises(OptionError, match=r"no option 'scan.startup.mod'"):
         source(table(tmp_path, columns=columns, scan_startup_mod="x"))
-    with pytest.raises(OptionError, match="needs the option 'scan.startup.timestamp-millis'"):
+    with pytest.raises(OptionError, match=r"needs the option 'scan.startup.timestamp-millis'"):
         source(table(tmp_path, columns=columns, scan_startup_mode="timestamp"))
     with pytest.raises(UnknownNameError, match="no topic 'u'"):
         source(table(tmp_path, columns=columns, topic="u"))
@@ -194,7 +194,7 @@ def test_exactly_once_by_transactions(tmp_path):
 
 
 def test_exactly_once_needs_a_name(tmp_path):
-    with pytest.raises(OptionError, match="sink.transactional-id-prefix"):
+    with pytest.raises(OptionError, match=r"sink.transactional-id-prefix"):
         find_connector("filelog").sink(table(tmp_path, **{"sink.delivery-guarantee": "exactly-once"}))
 
 
@@ -207,3 +207,36 @@ def test_group_offsets(tmp_path):
     options = {"properties.group.id": "g", "scan_startup_mode": "group-offsets"}
     read, _ = drain(source(table(tmp_path, **options), is_streaming=False))
     assert read["id"].to_list() == [3]
+
+
+def test_schema_on_read(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"value": D.BYTES()})
+    log.append("t", pl.DataFrame({"value": [b'{"id":1,"name":"a"}', b'{"id":2,\n"name":"b"}']}))
+    off = TableColumn("off", D.BIGINT(), ColumnKind.METADATA, metadata_key="offset", is_virtual=True)
+    spec = table(tmp_path, columns=(*COLUMNS, off), **{"value.format": "json"})
+    assert drain(source(spec, is_streaming=False))[0].rows() == [(1, "a", 0), (2, "b", 1)]
+    log.append("t", pl.DataFrame({"value": [b"rubbish", b'{"id":3}']}))
+    with pytest.raises(RecordError, match="partition 0, offset:2"):
+        drain(source(spec, is_streaming=False))
+    spec = table(tmp_path, columns=(*COLUMNS, off), **{"value.format": "json", "bad-records.topic": "bad"})
+    assert drain(source(spec, is_streaming=False))[0].rows() == [(1, "a", 0), (2, "b", 1), (3, None, 3)]
+    assert log.read("bad").select("raw", "position").rows() == [(b"rubbish", 2)]
+    assert drain(source(spec, ("name",), is_streaming=False))[0]["name"].to_list() == ["a", "b", None]
+
+
+def test_records_are_written_as_values(tmp_path):
+    spec = table(tmp_path, **{"value.format": "json", "key.fields": "id"})
+    write(spec, pl.DataFrame({"id": [1, 2], "name": ["a", "b\nc"]}))
+    assert EventLog(tmp_path).describe("t").schema.columns.names == ["id", "value"]
+    assert drain(source(spec, is_streaming=False))[0].rows() == [(1, "a"), (2, "b\nc")]
+
+
+def test_the_key_as_metadata(tmp_path):
+    log = EventLog(tmp_path)
+    log.create("t", {"id": D.BIGINT(), "name": D.STRING()}, key=("id", "name"))
+    log.append("t", pl.DataFrame({"id": [1], "name": ["a"]}))
+    kind = D.ROW([D.FIELD("id", D.BIGINT()), D.FIELD("name", D.STRING())])
+    columns = (TableColumn("name", D.STRING()), TableColumn("key", kind, ColumnKind.METADATA, is_virtual=True))
+    read, _ = drain(source(table(tmp_path, columns=columns), is_streaming=False))
+    assert read.to_dicts() == [{"name": "a", "key": {"id": 1, "name": "a"}}]

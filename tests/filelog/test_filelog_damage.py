@@ -160,7 +160,7 @@ def test_a_segment_is_removed(segmented, which, keeps_state):
     segments[which].unlink()
     if not keeps_state:
         (segments[0].parent / "state").unlink()
-    got, error = check(path)
+    _, error = check(path)
     assert error is not None or (which == 2 and not keeps_state)
 
 

@@ -108,7 +108,7 @@ def test_following_sees_new_events_at_once(log):
     waited = []
 
     def write():
-        for i in range(10):
+        for _ in range(10):
             time.sleep(0.01)
             stamp = time.perf_counter_ns()
             log.append("t", pl.DataFrame({"id": [stamp]}))

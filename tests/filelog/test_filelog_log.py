@@ -209,7 +209,7 @@ def test_rows_that_do_not_fit_append_nothing(log):
 def test_evolution_by_mode(log):
     log.create("t", {"id": D.INT(), "v": D.INT()}, key="id")
     log.append("t", pl.DataFrame({"id": [1], "v": [10]}))
-    with pytest.raises(SchemaEvolutionError, match="column 'w'.*NOT NULL"):
+    with pytest.raises(SchemaEvolutionError, match=r"column 'w'.*NOT NULL"):
         log.evolve("t", {"id": D.INT(), "v": D.INT(), "w": D.INT().not_null()})
     with pytest.raises(SchemaEvolutionError, match="column 'v': INT is not contained in SMALLINT"):
         log.evolve("t", {"id": D.INT(), "v": D.SMALLINT()})

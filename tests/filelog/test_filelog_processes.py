@@ -37,7 +37,9 @@ def start_round(context, directory, histories, seed):
     chance = random.Random(seed)
     started = []
     for who in (*PRODUCERS, *TRANSACTORS, *CONSUMERS):
-        label, count = (chance.choice(list(worker.CRASH_POINTS)), chance.randrange(1, 30)) if chance.random() < 0.5 else (None, 0)
+        label, count = (
+            (chance.choice(list(worker.CRASH_POINTS)), chance.randrange(1, 30)) if chance.random() < 0.5 else (None, 0)
+        )
         if who in CONSUMERS:
             target, last = worker.consume, 0.6
         else:

@@ -18,8 +18,8 @@ from tableapi.connectors.filelog import (
     TransactionalProducer,
     TransactionError,
     abort_prepared,
-    committed_offsets,
     commit_prepared,
+    committed_offsets,
 )
 from tableapi.connectors.filelog.transactions import _decision, _staging
 from tableapi.types import DataTypes as D
