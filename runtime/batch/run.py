@@ -12,6 +12,10 @@ from tableapi.runtime.batch.context import Lowering, Sources
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
 
+OPTIMIZATIONS = pl.QueryOptFlags(check_order_observe=False)
+"""Polars' pass `check_order_observe` takes the choice between two constants for an expression that has no order, and drops the sort
+below it. Plans keep only sorts that matter, so nothing is lost without the pass."""
+
 
 def run_batch(node: Node, session: SessionContext, sources: Sources, versions: Sources | None = None) -> pl.DataFrame:
     """The result of a bounded plan. Arguments are those of `lower_plan`.
@@ -30,7 +34,7 @@ def run_batch(node: Node, session: SessionContext, sources: Sources, versions: S
 def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
     """The rows of a lazy frame."""
     with clean_failures():
-        return lazy.collect(engine="streaming")
+        return lazy.collect(engine="streaming", optimizations=OPTIMIZATIONS)
 
 
 def stream_batch(
@@ -47,6 +51,8 @@ def stream_batch(
 def iter_batches(lazy: pl.LazyFrame, max_rows: int = 65_536) -> Iterator[pl.DataFrame]:
     """The rows of a lazy frame in order, in frames of at most about `max_rows` rows, without holding them all."""
     with clean_failures():
-        for batch in lazy.collect_batches(chunk_size=max_rows, maintain_order=True, engine="streaming"):
+        for batch in lazy.collect_batches(
+            chunk_size=max_rows, maintain_order=True, engine="streaming", optimizations=OPTIMIZATIONS
+        ):
             if batch.height:
                 yield batch
