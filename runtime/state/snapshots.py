@@ -1,7 +1,7 @@
 """How frames of state refer to each other in a snapshot, so that the parts of several former workers can be put together.
 
 Every row of state carries the key group that it belongs to (`__key_group`, by which rows are dealt out when a job is rescaled)
-and the row number of its owner (`__row`, unique over all workers that wrote). Imports Polars and NumPy only.
+and the row number of its owner (`__row`, unique over all workers that wrote). Imports Polars, NumPy and the snapshot contract.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import polars as pl
 
 from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.state.hashing import KEY_GROUP_COLUMN
+from tableapi.runtime.stream.batch import MIN_WATERMARK
+from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
 
 ROW_COLUMN = "__row"
 _SUBTASK_SHIFT = 40
@@ -59,3 +61,14 @@ class LoadedRows:
 def untagged(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame without the marks."""
     return frame.drop(ROW_COLUMN, KEY_GROUP_COLUMN, strict=False)
+
+
+def save_time(writer: SnapshotWriter, time_ms: int) -> None:
+    """Writes how far event time has come for this worker."""
+    writer.frame("event_time", pl.DataFrame({"time_ms": [time_ms]}))
+
+
+def load_time(reader: SnapshotReader) -> int:
+    """How far event time had come for all workers that wrote; before all times when nothing is known."""
+    times = reader.frame("event_time")
+    return MIN_WATERMARK if times is None or not times.height else int(times["time_ms"].min())  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import polars as pl
 
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.changelog import LatestRows
 from tableapi.runtime.stream.emit import emit_in_pieces
@@ -115,7 +115,7 @@ class FirstRows(Operator):
         for name, frame in (("waiting", waiting), ("done", done)):
             groups = key_groups(frame, self._spec.keys) if self._spec.keys else None
             writer.frame(name, SavedRows(self.context.subtask, groups).tag(frame))
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
         done, waiting = reader.frame("done"), reader.frame("waiting")
@@ -124,7 +124,7 @@ class FirstRows(Operator):
         if waiting is not None and waiting.height:
             rows = untagged(waiting)
             self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:
         waiting = self._waiting.rows(self._spec.input.to_polars()).frame

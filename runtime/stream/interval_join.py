@@ -16,7 +16,7 @@ from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import Chains, RowStore
-from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.calc import compile_filter
 from tableapi.runtime.stream.emit import Mask, emit_in_pieces, hstack
@@ -205,7 +205,7 @@ class IntervalJoin(Operator):
             groups = key_groups(self._keys.of(number, rows)[0]) if self._spec.keys else None
             marks = [pl.Series(_TIME, side.times[ids]), pl.Series(_MET, side.met[ids])]
             writer.frame(name, SavedRows(self.context.subtask, groups).tag(rows.with_columns(marks)))
-        writer.value("now", self._now)
+        save_time(writer, self._now)
 
     def restore(self, reader: SnapshotReader) -> None:
         for number, (name, side) in enumerate(zip(("left", "right"), self._sides, strict=True)):
@@ -214,7 +214,7 @@ class IntervalJoin(Operator):
                 rows = untagged(frame).drop(_TIME, _MET)
                 slots, _ = self._index.insert(self._keys.of(number, rows)[0])
                 side.add(rows, slots, frame[_TIME].to_numpy(), frame[_MET].to_numpy())
-        self._now = reader.value("now") or MIN_WATERMARK
+        self._now = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {n: s.store.gather(s.store.live_ids()) for n, s in zip(("left", "right"), self._sides, strict=True)}

@@ -18,7 +18,7 @@ from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import Chains, RowStore
-from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
@@ -173,10 +173,10 @@ class TimeOver(Operator):
         if self._aggregates is not None:
             groups = key_groups(keys) if self._spec.partition_by else None
             self._aggregates.save(writer, slots, SavedRows(self.context.subtask, groups))
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
         partitions, history, waiting = (reader.frame(n) for n in ("partitions", "history", "waiting"))
         if partitions is not None and partitions.height:
             slots, _ = self._index.insert(partitions)

@@ -21,7 +21,7 @@ from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import NONE, Chains, RowStore
-from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
@@ -204,11 +204,11 @@ class PatternMatch(Operator):
         for name, frame in frames.items():
             groups = key_groups(frame, self._spec.partition_by) if self._spec.partition_by else None
             writer.frame(name, SavedRows(self.context.subtask, groups).tag(frame))
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
         """Runs are not stored: they follow from the rows that were kept for them."""
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
         kept, waiting = reader.frame("kept"), reader.frame("waiting")
         if kept is not None and kept.height:
             self._search(untagged(kept), None)

@@ -12,7 +12,7 @@ from tableapi.errors import UnsupportedError
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.row_store import Chains, IdAllocator
-from tableapi.runtime.state.snapshots import LoadedRows, SavedRows
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time
 from tableapi.runtime.stream.aggregates import AggregateSet
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
@@ -157,10 +157,10 @@ class SessionAggregate(WindowedOperator):
         owners = saved.tag(pl.DataFrame(height=len(parts)), positions)["__row"].alias("session")
         writer.frame("parts", saved_parts.tag(pl.DataFrame([owners, pl.Series(_ROWS, self._rows[parts])])))
         self._aggregates.save(writer, parts, saved_parts)
-        writer.value("watermark", self.watermark)
+        save_time(writer, self.watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self.watermark = reader.value("watermark") or MIN_WATERMARK
+        self.watermark = load_time(reader)
         frame, parts = reader.frame("sessions"), reader.frame("parts")
         if frame is None or not frame.height or parts is None:
             return

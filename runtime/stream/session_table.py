@@ -13,7 +13,7 @@ import polars as pl
 from tableapi.errors import UnsupportedError
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.row_store import Chains, RowStore
-from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
@@ -92,10 +92,10 @@ class SessionTable(Operator):
         bounds = [pl.Series(_START, self._sessions.starts[sessions]), pl.Series(_END, self._sessions.ends[sessions])]
         writer.frame("sessions", saved.tag(keys.with_columns(bounds) if keys.width else pl.DataFrame(bounds)))
         writer.frame("rows", saved.tag(self._rows.gather(ids), positions))
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
         frame, rows = reader.frame("sessions"), reader.frame("rows")
         if frame is None or not frame.height or rows is None:
             return

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tableapi.plan.rex import SortKey
+from tableapi.runtime.state.snapshots import load_time, save_time
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
 from tableapi.runtime.stream.emit import emit_in_pieces
 from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
@@ -108,13 +109,13 @@ class TemporalSort(Operator):
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         writer.frame("waiting", self._waiting.rows(self._spec.input.to_polars()).frame)
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
         rows = reader.frame("waiting")
         if rows is not None and rows.height:
             self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"waiting": self._waiting.rows(self._spec.input.to_polars()).frame}

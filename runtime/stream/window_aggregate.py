@@ -16,7 +16,7 @@ from tableapi.plan.nodes import NamedAgg, WindowKind, WindowProperty, WindowSpec
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
+from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
@@ -293,11 +293,11 @@ class SliceAggregate(WindowedOperator):
         if not self._spec.input_is_insert_only:
             keys = keys.with_columns(pl.Series(_ROWS, self._rows[slots]))
         writer.frame("slices", saved.tag(keys))
-        writer.value("watermark", self.watermark)
+        save_time(writer, self.watermark)
         self._aggregates.save(writer, slots, saved)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self.watermark = reader.value("watermark") or MIN_WATERMARK
+        self.watermark = load_time(reader)
         frame = reader.frame("slices")
         if frame is None or not frame.height:
             return
@@ -406,11 +406,11 @@ class AttachedWindowAggregate(WindowedOperator):
         if not self._spec.input_is_insert_only:
             keys = keys.with_columns(pl.Series(_ROWS, self._rows[slots]))
         writer.frame("windows", saved.tag(keys))
-        writer.value("watermark", self.watermark)
+        save_time(writer, self.watermark)
         self._aggregates.save(writer, slots, saved)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self.watermark = reader.value("watermark") or MIN_WATERMARK
+        self.watermark = load_time(reader)
         frame = reader.frame("windows")
         if frame is None or not frame.height:
             return

@@ -13,7 +13,7 @@ import polars as pl
 from tableapi.plan.nodes import JoinKind
 from tableapi.plan.rex import Rex
 from tableapi.runtime.state.hashing import key_groups
-from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.calc import compile_filter
 from tableapi.runtime.stream.emit import emit_in_pieces
@@ -99,7 +99,7 @@ class WindowJoin(Operator):
             pairs_of = self._spec.keys or tuple(zip(self._spec.left_window, self._spec.right_window, strict=True))
             groups = key_groups(rows, [pair[number] for pair in pairs_of])
             writer.frame(name, SavedRows(self.context.subtask, groups).tag(rows))
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def restore(self, reader: SnapshotReader) -> None:
         for number, name in enumerate(("left", "right")):
@@ -107,7 +107,7 @@ class WindowJoin(Operator):
             if frame is not None and frame.height:
                 rows = untagged(frame)
                 self._waiting[number].add(Batch(rows), self._last_ms(number, rows))
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:
         names = ("left", "right")

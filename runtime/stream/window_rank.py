@@ -13,6 +13,7 @@ import polars as pl
 from tableapi.plan.rex import SortKey
 from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.state.row_store import NONE
+from tableapi.runtime.state.snapshots import load_time, save_time
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
@@ -99,13 +100,13 @@ class WindowRank(Rank):
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         super().snapshot(writer)
-        writer.value("watermark", self._watermark)
+        save_time(writer, self._watermark)
 
     def key_columns(self) -> tuple[str, ...]:
         return self._window_spec.partition_by
 
     def restore(self, reader: SnapshotReader) -> None:
-        self._watermark = reader.value("watermark") or MIN_WATERMARK
+        self._watermark = load_time(reader)
         rows = self.saved_rows(reader)
         if rows is not None:
             self._take_in(rows, self._ends(rows))
