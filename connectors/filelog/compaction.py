@@ -157,7 +157,7 @@ def _write_kept(log: EventLog, info: TopicInfo, segment: Segment, size: int, kep
             header,
             flags=batch.flags,
             padding=batch.padding,
-            body_size=len(batch.body),
+            body_size=batch.body_size,
             body_crc=batch.body_crc,
             count=batch.count,
         )
@@ -176,7 +176,7 @@ def write_gap(file: File, position: int, header: FrameHeader, schema: TopicSchem
         flags=batch.flags,
         padding=batch.padding,
         schema_version=schema.version,
-        body_size=len(batch.body),
+        body_size=batch.body_size,
         body_crc=batch.body_crc,
         count=0,
         producer_id=NO_PRODUCER,

@@ -148,7 +148,9 @@ class FrameHeader:
 class EncodedBatch:
     """A body that is ready to be written; offsets, producer and append time are added when it is appended."""
 
-    body: Any
+    body: tuple[Any, ...]
+    """Buffers that make the body when written one after the other; most are the columns' own memory."""
+    body_size: int
     body_crc: int
     padding: int
     flags: int
@@ -160,7 +162,7 @@ class EncodedBatch:
     @property
     def size(self) -> int:
         """Bytes that the frame will take."""
-        return _aligned(HEADER_SIZE + self.padding + len(self.body))
+        return _aligned(HEADER_SIZE + self.padding + self.body_size)
 
     def header(
         self,
@@ -176,7 +178,7 @@ class EncodedBatch:
             self.flags,
             self.padding,
             self.schema_version,
-            len(self.body),
+            self.body_size,
             self.body_crc,
             self.count,
             base_offset,
@@ -193,8 +195,8 @@ class EncodedBatch:
 
     def buffers(self, header: FrameHeader) -> list[Any]:
         """What is written to the segment, one after the other."""
-        tail = self.size - HEADER_SIZE - self.padding - len(self.body)
-        return [header.pack() + bytes(self.padding), self.body, bytes(tail)]
+        tail = self.size - HEADER_SIZE - self.padding - self.body_size
+        return [header.pack() + bytes(self.padding), *self.body, bytes(tail)]
 
 
 UNKNOWN_TIME = -(2**63)
@@ -212,7 +214,8 @@ def from_staged(header: FrameHeader, body: Any) -> EncodedBatch:
     """The batch of a staged frame."""
     low = None if header.min_timestamp_ms == UNKNOWN_TIME else header.min_timestamp_ms
     high = None if header.max_timestamp_ms == UNKNOWN_TIME else header.max_timestamp_ms
-    return EncodedBatch(body, header.body_crc, header.padding, header.flags, header.schema_version, header.count, low, high)
+    size, crc = header.body_size, header.body_crc
+    return EncodedBatch((body,), size, crc, header.padding, header.flags, header.schema_version, header.count, low, high)
 
 
 def _aligned(size: int) -> int:
@@ -272,11 +275,57 @@ def encode(frame: pl.DataFrame, schema: TopicSchema, compression: str | None = N
     low, high = _time_range(frame, schema)
     if compression:
         flags |= FLAG_COMPRESSED
-        body, padding = _compressed(batch, compression), 0
+        body: tuple[Any, ...] = (_compressed(batch, compression),)
+        padding = 0
     else:
-        body = batch.serialize()
-        padding = -(HEADER_SIZE + 8 + int.from_bytes(memoryview(body)[4:8], "little")) % ALIGNMENT
-    return EncodedBatch(body, crc32(body), padding, flags, schema.version, frame.height, low, high)
+        body, metadata_size = _message(batch)
+        padding = -(HEADER_SIZE + metadata_size) % ALIGNMENT
+    crc = 0
+    for part in body:
+        crc = crc32(part, crc)
+    size = sum(len(part) for part in body)
+    return EncodedBatch(body, size, crc, padding, flags, schema.version, frame.height, low, high)
+
+
+class _Parts:
+    """A file for Arrow that keeps what is written to it, without copying columns."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+
+    def write(self, data: Any) -> int:
+        self.parts.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        return
+
+    def writable(self) -> bool:
+        return True
+
+
+_WORTH_GATHERING_BYTES = 64 * 1024
+_MAX_PARTS = 256
+
+
+def _message(batch: pa.RecordBatch) -> tuple[tuple[Any, ...], int]:
+    """The IPC message of a batch, as buffers, and the size of what comes before its columns."""
+    import pyarrow as pa
+
+    if batch.nbytes >= _WORTH_GATHERING_BYTES:
+        file = _Parts()
+        writer = pa.ipc.new_stream(pa.PythonFile(file, mode="w"), batch.schema)
+        # The schema comes with the first batch; an empty one takes it out of the way.
+        writer.write_batch(batch.slice(0, 0))
+        file.parts.clear()
+        writer.write_batch(batch)
+        if len(file.parts) <= _MAX_PARTS:
+            start = b"".join(bytes(part) for part in file.parts[:3])
+            return tuple(file.parts), 8 + int.from_bytes(start[4:8], "little")
+    body = batch.serialize()
+    return (body,), 8 + int.from_bytes(memoryview(body)[4:8], "little")
 
 
 def _flags_of(columns: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +41,9 @@ from tableapi.types import DataType
 
 Start = str | int | datetime | Mapping[int, int]
 """Where to read from (or to): `earliest`, `latest`, an offset, a time, or an offset per partition."""
+
+
+_ROWS_WORTH_A_THREAD = 20_000
 
 
 @dataclass(frozen=True)
@@ -342,11 +346,8 @@ class EventLog:
         whole = checked.with_columns(hidden) if hidden else checked
         parts = self._by_partition(info, checked, whole, partition)
         compression = None if info.config.compression == "none" else info.config.compression
-        return (
-            (number, encode(piece, info.schema, compression))
-            for number, rows in parts
-            for piece in _cut(rows, info.config.max_frame_bytes)
-        )
+        pieces = [(number, piece) for number, rows in parts for piece in _cut(rows, info.config.max_frame_bytes)]
+        return _encode_ahead(pieces, info.schema, compression)
 
     def _by_partition(
         self, info: TopicInfo, keyed: pl.DataFrame, whole: pl.DataFrame, partition: int | None
@@ -494,6 +495,23 @@ class Appended:
 
     rows: int
     offsets: Mapping[int, int]
+
+
+def _encode_ahead(
+    pieces: Sequence[tuple[int, pl.DataFrame]], schema: TopicSchema, compression: str | None
+) -> Iterator[tuple[int, EncodedBatch]]:
+    """Encodes each piece; the next large one in a thread, while the caller writes the one before."""
+    if sum(piece.height for _, piece in pieces) < _ROWS_WORTH_A_THREAD or len(pieces) < 2:
+        for number, piece in pieces:
+            yield number, encode(piece, schema, compression)
+        return
+    with ThreadPoolExecutor(1, "filelog-encode") as pool:
+        following = pool.submit(encode, pieces[0][1], schema, compression)
+        for at, (number, _) in enumerate(pieces):
+            batch = following.result()
+            if at + 1 < len(pieces):
+                following = pool.submit(encode, pieces[at + 1][1], schema, compression)
+            yield number, batch
 
 
 def partition_of(frame: pl.DataFrame, key: Sequence[str], partitions: int) -> np.ndarray:

@@ -22,6 +22,8 @@ from tableapi.errors import ExecutionError
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 LOCK_TIMEOUT_S = 30.0
+MAX_BUFFERS = 1024
+"""How many buffers the operating system takes in one call (IOV_MAX)."""
 
 
 class LockTimeoutError(ExecutionError):
@@ -196,12 +198,13 @@ class OsFile(File):
         return os.pread(self._descriptor, size_bytes, position)
 
     def pwrite(self, buffers: Sequence[Any], position: int) -> int:
-        views = [memoryview(b).cast("B") for b in buffers]
+        views = [memoryview(b).cast("B") for b in buffers if len(b)]
         total = sum(len(v) for v in views)
-        done = os.pwritev(self._descriptor, views, position)
-        while done < total:
-            rest = _skip(views, done)
-            done += os.pwritev(self._descriptor, rest, position + done)
+        done = 0
+        while views:
+            written = os.pwritev(self._descriptor, views[:MAX_BUFFERS], position + done)
+            done += written
+            views = _skip(views, written)
         return total
 
     def size(self) -> int:

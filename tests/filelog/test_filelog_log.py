@@ -276,3 +276,18 @@ def test_a_reader_sees_what_others_append(log, tmp_path):
         for at in range(3):
             writer.append("t", rows(at, 1))
             assert reader.read(10)["id"].to_list() == [at]
+
+
+def test_many_frames_in_one_append(log):
+    log.create("t", SCHEMA)
+    batches = [batch for i in range(1500) for _, batch in log.encode("t", rows(i, 1))]
+    log.partition("t", 0).append(batches)
+    assert log.read("t")["id"].to_list() == list(range(1500))
+
+
+def test_large_frames_are_written_without_copies_of_columns(log):
+    log.create("t", {"id": D.BIGINT(), "s": D.STRING(), "l": D.ARRAY(D.STRING())})
+    frame = pl.DataFrame({"id": range(50_000), "s": [None if i % 7 == 0 else f"text {i}" for i in range(50_000)]})
+    frame = frame.with_columns(l=pl.concat_list("s", pl.lit("x")))
+    log.append("t", frame[17:])
+    assert log.read("t").equals(frame[17:])
