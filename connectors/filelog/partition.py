@@ -60,9 +60,10 @@ class Partition:
     def _read_page(self) -> Tail | None:
         if self._state is None:
             try:
-                self._state = self.storage.open(self.place.path("state"), create=True, writable=True)
-            except FileNotFoundError:
-                raise self._deleted() from None
+                with io_errors(f"{self.place}: file {self.place.path('state')}"):
+                    self._state = self.storage.open(self.place.path("state"), create=True, writable=True)
+            except LogIoError as error:
+                raise (self._deleted() if isinstance(error.__cause__, FileNotFoundError) else error) from None
         return unpack_page(self._state.pread(2 * SLOT_SIZE, 0), self._boot, self.place.tag)
 
     def peek(self) -> Tail | None:
@@ -85,11 +86,12 @@ class Partition:
     @contextlib.contextmanager
     def locked(self) -> Iterator[Tail]:
         """Holds the partition's lock; gives the true end of the log."""
+        lock = self.storage.lock(self.place.path("lock"))
         try:
-            lock = self.storage.lock(self.place.path("lock"))
-            handle = lock.__enter__()
-        except FileNotFoundError:
-            raise self._deleted() from None
+            with io_errors(f"{self.place}: taking the lock"):
+                handle = lock.__enter__()
+        except LogIoError as error:
+            raise (self._deleted() if isinstance(error.__cause__, FileNotFoundError) else error) from None
         try:
             identity = handle.identity()
             if self._lock_identity not in (None, identity):
