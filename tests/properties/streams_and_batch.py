@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from tableapi import DataTypes, EnvironmentSettings, TableEnvironment
 from tableapi.connectors.filelog import EventLog
+from tableapi.row import RowKind
 
 START = datetime(2024, 1, 1)
 
 FACTS = {"k": DataTypes.STRING(), "g": DataTypes.INT(), "v": DataTypes.INT(), "ts": DataTypes.TIMESTAMP(3)}
+CHANGES = {"k": DataTypes.STRING(), "w": DataTypes.INT(), "x": DataTypes.STRING()}
 VERSIONS = {"k": DataTypes.STRING(), "w": DataTypes.INT(), "at": DataTypes.TIMESTAMP(3)}
 
 facts = st.lists(
@@ -27,6 +30,11 @@ facts = st.lists(
     max_size=40,
 )
 versions = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 9), st.integers(0, 60)), max_size=15)
+changes = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c"]), st.one_of(st.none(), st.integers(0, 4)), st.sampled_from(["a", "z", None]), st.booleans()),
+    max_size=15,
+)
+"""Rows with a key, written one after the other; the last value says that the row is deleted."""
 
 SHAPES = {
     "filter and project": "SELECT k, v * 2 AS d FROM f WHERE v > 0 OR g = 1",
@@ -93,6 +101,18 @@ def write_streams(path: Path, fact_rows: list[tuple], version_rows: list[tuple])
                 log.append(topic, rows)
 
 
+def write_changes(path: Path, change_rows: list[tuple]) -> None:
+    """Inserts, updates and deletes of rows with a key, as an event stream of two partitions."""
+    columns = list(zip(*change_rows, strict=True)) or [()] * 4
+    schema = {n: t.to_polars() for n, t in CHANGES.items()}
+    frame = pl.DataFrame({name: list(values) for name, values in zip(schema, columns[:3], strict=True)}, schema=schema)
+    kinds = pl.Series([int(RowKind.DELETE if is_deleted else RowKind.UPDATE_AFTER) for is_deleted in columns[3]], dtype=pl.Int8)
+    with EventLog(path) as log:
+        log.create("d", CHANGES, key="k", partitions=2)
+        if frame.height:
+            log.append("d", frame, kinds=kinds)
+
+
 def environment(path: Path, *, is_streaming: bool, parallelism: int = 1, max_batch_rows: int = 65_536) -> TableEnvironment:
     """A session over the streams: `f` facts, `u` different facts, `p` the table that the versions describe."""
     settings = EnvironmentSettings.in_streaming_mode() if is_streaming else EnvironmentSettings.in_batch_mode()
@@ -108,6 +128,10 @@ def environment(path: Path, *, is_streaming: bool, parallelism: int = 1, max_bat
         "CREATE TABLE p (k STRING, w INT, `at` TIMESTAMP(3), WATERMARK FOR `at` AS `at`, PRIMARY KEY (k) NOT ENFORCED) "
         f"WITH ({common}, 'topic' = 'p')"
     )
+    with EventLog(path) as log:
+        has_changes = "d" in log.topics()
+    if has_changes:
+        env.execute_sql(f"CREATE TABLE d (k STRING, w INT, x STRING, PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'd')")
     env.execute_sql("CREATE VIEW u AS SELECT DISTINCT k, g, v, ts FROM f")
     return env
 
@@ -120,3 +144,23 @@ def fold(rows) -> Counter:
         counts[key] += 1 if row.get_row_kind().adds else -1
     assert all(count >= 0 for count in counts.values()), f"a row was taken away that is not there: {counts}"
     return +counts
+
+
+def stream_equals_batch(
+    sql: str,
+    fact_rows: list[tuple] = (),
+    version_rows: list[tuple] = (),
+    change_rows: list[tuple] = (),
+    max_batch_rows: int = 1,
+    parallelism: int = 1,
+) -> None:
+    """Runs a query both ways over the same events, and compares what is there in the end."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "log")
+        write_streams(path, fact_rows, version_rows)
+        write_changes(path, change_rows)
+        batch = environment(path, is_streaming=False)
+        stream = environment(path, is_streaming=True, parallelism=parallelism, max_batch_rows=max_batch_rows)
+        stream.get_config().set("pipeline.check-edges", "true")
+        expected = fold(batch.sql_query(sql).execute().collect())
+        assert fold(stream.sql_query(sql).execute().collect()) == expected
