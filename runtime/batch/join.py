@@ -53,7 +53,8 @@ def split_condition(parts: Sequence[Rex], left: RowSchema, right: RowSchema) -> 
         if isinstance(part, r.Literal) and part.value is True:
             continue
         if key is not None:
-            keys.append(key)
+            if key not in keys:
+                keys.append(key)
         elif used and used <= left_names:
             left_only.append(part)
         elif used and used <= right_names:

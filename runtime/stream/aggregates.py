@@ -365,7 +365,7 @@ class _DistinctRows:
 
     def changes(self, slots: Ids, frame: pl.DataFrame, signs: Signs) -> tuple[Ids, Signs]:
         """Rows of the batch that change what is distinct in their slot, and their signs."""
-        keyed = frame.select(self.names).with_columns(pl.Series(_SLOT, slots))
+        keyed = frame.select(*self.names, pl.Series(_SLOT, slots))
         pairs, new_rows = self._pairs.insert(keyed)
         self._own(pairs[new_rows], slots[new_rows])
         if not self._retracts:

@@ -5,12 +5,9 @@ Each part draws a query with typed columns (`S` text, `I` whole number, `T` time
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-
-Draw = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,8 @@ def condition(draw, columns: Columns, depth: int = 1) -> str:
     if form == 4:
         return f"{number(draw, columns, 0)} BETWEEN {draw(st.integers(-2, 1))} AND {draw(st.integers(1, 4))}"
     if form == 5:
-        return f"{text(draw, columns, 0)} LIKE {draw(st.sampled_from(["'a%'", "'%b%'", "'_'"]))}"
+        pattern = draw(st.sampled_from(["'a%'", "'%b%'", "'_'"]))
+        return f"{text(draw, columns, 0)} LIKE {pattern}"
     if form == 6:
         return f"NOT ({condition(draw, columns, depth - 1)})"
     word = "AND" if form == 7 else "OR"
@@ -135,7 +133,9 @@ def aggregate(draw, columns: Columns) -> tuple[str, str]:
 
 
 def _named(items: list[tuple[str, str]]) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(items)), tuple((f"c{i}", kind) for i, (_, kind) in enumerate(items))
+    return ", ".join(f"{sql} AS c{i}" for i, (sql, _) in enumerate(items)), tuple(
+        (f"c{i}", kind) for i, (_, kind) in enumerate(items)
+    )
 
 
 def select(draw, depth: int) -> Query:
@@ -262,7 +262,12 @@ def window(draw, depth: int) -> Query:
     table = "TABLE u" if draw(st.integers(0, 4)) == 5 else "TABLE f"
     if kind == "SESSION" and keys:
         table += f" PARTITION BY {names}" if len(keys) == 1 else f" PARTITION BY ({names})"
-    bounds = {"TUMBLE": size, "SESSION": slide, "HOP": f"{slide}' SECOND, INTERVAL '{size}", "CUMULATE": f"{slide}' SECOND, INTERVAL '{size}"}
+    bounds = {
+        "TUMBLE": size,
+        "SESSION": slide,
+        "HOP": f"{slide}' SECOND, INTERVAL '{size}",
+        "CUMULATE": f"{slide}' SECOND, INTERVAL '{size}",
+    }
     source = f"TABLE({kind}({table}, DESCRIPTOR(ts), INTERVAL '{bounds[kind]}' SECOND))"
     where = f" WHERE {condition(draw, list(FACTS.columns), 0)}" if kind != "SESSION" and draw(st.booleans()) else ""
     calls = [aggregate(draw, list(FACTS.columns)) for _ in range(draw(st.integers(1, 3)))]

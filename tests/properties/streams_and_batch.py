@@ -31,7 +31,12 @@ facts = st.lists(
 )
 versions = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 9), st.integers(0, 60)), max_size=15)
 changes = st.lists(
-    st.tuples(st.sampled_from(["a", "b", "c"]), st.one_of(st.none(), st.integers(0, 4)), st.sampled_from(["a", "z", None]), st.booleans()),
+    st.tuples(
+        st.sampled_from(["a", "b", "c"]),
+        st.one_of(st.none(), st.integers(0, 4)),
+        st.sampled_from(["a", "z", None]),
+        st.booleans(),
+    ),
     max_size=15,
 )
 """Rows with a key, written one after the other; the last value says that the row is deleted."""
@@ -131,7 +136,9 @@ def environment(path: Path, *, is_streaming: bool, parallelism: int = 1, max_bat
     with EventLog(path) as log:
         has_changes = "d" in log.topics()
     if has_changes:
-        env.execute_sql(f"CREATE TABLE d (k STRING, w INT, x STRING, PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'd')")
+        env.execute_sql(
+            f"CREATE TABLE d (k STRING, w INT, x STRING, PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'd')"
+        )
     env.execute_sql("CREATE VIEW u AS SELECT DISTINCT k, g, v, ts FROM f")
     return env
 

@@ -14,7 +14,12 @@ from streams_and_batch import changes, facts, stream_equals_batch, versions
 NORMAL, LONG = (None, None) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (60, 200)
 
 cases = given(
-    sql=queries(), fact_rows=facts, version_rows=versions, change_rows=changes, max_batch_rows=st.integers(1, 9), parallelism=st.integers(1, 3)
+    sql=queries(),
+    fact_rows=facts,
+    version_rows=versions,
+    change_rows=changes,
+    max_batch_rows=st.integers(1, 9),
+    parallelism=st.integers(1, 3),
 )
 
 
@@ -25,12 +30,16 @@ def examples(count: int | None):
 
 @cases
 @examples(NORMAL)
-def test_generated_stream_equals_batch(sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int) -> None:
+def test_generated_stream_equals_batch(
+    sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int
+) -> None:
     stream_equals_batch(sql, fact_rows, version_rows, change_rows, max_batch_rows, parallelism)
 
 
 @pytest.mark.slow
 @cases
 @examples(LONG)
-def test_many_generated_streams_equal_batch(sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int) -> None:
+def test_many_generated_streams_equal_batch(
+    sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int
+) -> None:
     stream_equals_batch(sql, fact_rows, version_rows, change_rows, max_batch_rows, parallelism)

@@ -1,0 +1,26 @@
+"""Queries on which a stream and the batch query once differed, found by generated queries and made small."""
+
+from __future__ import annotations
+
+import pytest
+from streams_and_batch import stream_equals_batch
+
+FACTS = [("d", None, None, 22), (None, None, 4, 30), ("a", 2, 4, 48), ("a", 2, 4, 48)]
+VERSIONS = [("d", 8, 13), ("a", 2, 16)]
+
+QUERIES = {
+    "distinct literal": "SELECT g, COUNT(DISTINCT 'b') AS c FROM f GROUP BY g",
+    "distinct literal of all": "SELECT COUNT(DISTINCT 'b') AS c FROM f HAVING COUNT(*) > 0",
+    "distinct literal of a window": "SELECT window_end, COUNT(DISTINCT 'b') AS c FROM TABLE(CUMULATE(TABLE f, DESCRIPTOR(ts), "
+    "INTERVAL '2' SECOND, INTERVAL '6' SECOND)) GROUP BY window_start, window_end",
+    "distinct literal that is taken back": "SELECT COUNT(DISTINCT 'b') AS c, s FROM (SELECT k, SUM(v) AS s FROM f GROUP BY k) GROUP BY s",
+    "join on the same condition twice": "SELECT f.k, f.v, p.w FROM f JOIN p ON f.k = p.k AND f.k = p.k",
+    "left join on the same condition twice": "SELECT f.k, f.v, p.w FROM f LEFT JOIN p ON f.k = p.k AND f.k = p.k",
+    "full join on the same condition twice": "SELECT f.k, f.v, p.w FROM f FULL JOIN p ON f.k = p.k AND f.k = p.k AND f.v > 1",
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("max_batch_rows", [1, 9])
+def test_stream_equals_batch(name: str, max_batch_rows: int) -> None:
+    stream_equals_batch(QUERIES[name], FACTS, VERSIONS, max_batch_rows=max_batch_rows)
