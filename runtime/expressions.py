@@ -245,7 +245,10 @@ def lower_aggregate(agg: AggCall, session: SessionContext) -> pl.Expr:
 
 def prepared_arguments(agg: AggCall, args: list[pl.Expr]) -> list[pl.Expr]:
     """The lowered arguments of an aggregate call over a group: sorted, filtered and without duplicates as the call says."""
-    varying = [i for i, a in enumerate(agg.args) if not isinstance(a, Literal)]
+    varying = [i for i, a in enumerate(agg.args) if i == 0 or not isinstance(a, Literal)]
+    if not any(isinstance(part, Ref) for part in walk(agg.args[0])):
+        # A value for every row of the group, where Polars has one for the group.
+        args[0] = pl.when(pl.int_range(pl.len()) >= 0).then(args[0])
     if agg.order_by:
         by = [pl.col(k.column) for k in agg.order_by]
         descending = [not k.ascending for k in agg.order_by]

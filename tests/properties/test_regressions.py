@@ -14,6 +14,9 @@ QUERIES = {
     "distinct literal of a window": "SELECT window_end, COUNT(DISTINCT 'b') AS c FROM TABLE(CUMULATE(TABLE f, DESCRIPTOR(ts), "
     "INTERVAL '2' SECOND, INTERVAL '6' SECOND)) GROUP BY window_start, window_end",
     "distinct literal that is taken back": "SELECT COUNT(DISTINCT 'b') AS c, s FROM (SELECT k, SUM(v) AS s FROM f GROUP BY k) GROUP BY s",
+    "count of a literal": "SELECT k, COUNT(3) AS c, SUM(1) AS s, SUM(2) FILTER (WHERE v > 1) AS t FROM f GROUP BY k",
+    "count of a literal in a window": "SELECT k, COUNT(3) AS c FROM TABLE(SESSION(TABLE f PARTITION BY k, DESCRIPTOR(ts), "
+    "INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
     "join on the same condition twice": "SELECT f.k, f.v, p.w FROM f JOIN p ON f.k = p.k AND f.k = p.k",
     "left join on the same condition twice": "SELECT f.k, f.v, p.w FROM f LEFT JOIN p ON f.k = p.k AND f.k = p.k",
     "full join on the same condition twice": "SELECT f.k, f.v, p.w FROM f FULL JOIN p ON f.k = p.k AND f.k = p.k AND f.v > 1",
