@@ -16,7 +16,16 @@ from tableapi.plan.explain import changelog_text, describe
 from tableapi.plan.match_node import Match
 from tableapi.plan.rex import Ref
 from tableapi.plan.rules.filters import conjunction
-from tableapi.plan.traits import INSERT_ONLY, changelog, equal_pairs, is_bounded, upsert_key, window_of
+from tableapi.plan.traits import (
+    INSERT_ONLY,
+    changelog,
+    equal_pairs,
+    is_bounded,
+    keeps_one_by_time,
+    ranks_windows,
+    upsert_key,
+    window_of,
+)
 from tableapi.row import RowKind
 from tableapi.runtime.constraints import Constraints, ConstraintSpec
 from tableapi.runtime.planner.graph import (
@@ -378,21 +387,15 @@ class PhysicalPlanner:
         from tableapi.runtime.stream.window_rank import WindowRankSpec
 
         inserts = self._inserts(node.input)
-        window = window_of(node.input)
-        if (
-            window is not None
-            and window.window.is_event_time
-            and {window.start, window.end} <= set(node.partition_by)
-            and inserts
-        ):
-            parts = node.partition_by
+        if inserts and ranks_windows(node):
+            window = window_of(node.input)
+            assert window is not None
             bounds = (window.start, window.end)
-            return "WindowRank", WindowRankSpec(schema, bounds, parts, node.order_by, node.start, node.end, node.rank_name)
-        first = node.order_by[0] if node.order_by else None
-        time = schema[first.column].time if first else None
-        is_row_number = node.kind is n.RankKind.ROW_NUMBER and node.rank_name is None
-        if inserts and is_row_number and node.start == node.end == 1 and first and time and len(node.order_by) == 1:
-            column = first.column if time is TimeKind.ROWTIME else None
+            spec: Any = WindowRankSpec(schema, bounds, node.partition_by, node.order_by, node.start, node.end, node.rank_name)
+            return "WindowRank", spec
+        if inserts and keeps_one_by_time(node):
+            first = node.order_by[0]
+            column = first.column if schema[first.column].time is TimeKind.ROWTIME else None
             return "Deduplicate", DeduplicateSpec(schema, node.partition_by, column, not first.ascending, needs_before)
         spec = RankSpec(
             schema,

@@ -218,16 +218,25 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
 def _rank_changelog(node: n.Rank, source: frozenset[RowKind]) -> frozenset[RowKind]:
     if source != INSERT_ONLY:
         return ALL_KINDS
-    if window_of(node.input) is not None and _ranks_windows(node):
+    if ranks_windows(node):
         return INSERT_ONLY
-    if node.start == node.end == 1 and _by_time(node.input, node.order_by):
+    if keeps_one_by_time(node):
         return INSERT_ONLY if node.order_by[0].ascending else UPDATES
     return ALL_KINDS
 
 
-def _ranks_windows(node: n.Rank) -> bool:
+def keeps_one_by_time(node: n.Rank) -> bool:
+    """Whether a Top-1 is a deduplication: the first or last row of each key by nothing but a time attribute, without its number."""
+    is_first = node.kind is n.RankKind.ROW_NUMBER and node.rank_name is None and node.start == node.end == 1
+    return is_first and len(node.order_by) == 1 and _by_time(node.input, node.order_by)
+
+
+def ranks_windows(node: n.Rank) -> bool:
+    """Whether a Top-N is per window of event time: it is final when the window is."""
     window = window_of(node.input)
-    return window is not None and {window.start, window.end} <= set(node.partition_by)
+    if window is None or not window.window.is_event_time:
+        return False
+    return {window.start, window.end} <= set(node.partition_by)
 
 
 def _by_time(node: n.Node, order_by: tuple[object, ...]) -> bool:

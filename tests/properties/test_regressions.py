@@ -7,6 +7,14 @@ from streams_and_batch import stream_equals_batch
 
 FACTS = [("d", None, None, 22), (None, None, 4, 30), ("a", 2, 4, 48), ("a", 2, 4, 48)]
 VERSIONS = [("d", 8, 13), ("a", 2, 16)]
+FACTS_OUT_OF_ORDER = [
+    ("d", 3, 0, 44),
+    ("d", None, None, 53),
+    ("d", None, 0, 45),
+    (None, None, None, 44),
+    ("c", None, None, 48),
+    ("c", 0, None, 31),
+]
 
 QUERIES = {
     "distinct literal": "SELECT g, COUNT(DISTINCT 'b') AS c FROM f GROUP BY g",
@@ -17,6 +25,11 @@ QUERIES = {
     "count of a literal": "SELECT k, COUNT(3) AS c, SUM(1) AS s, SUM(2) FILTER (WHERE v > 1) AS t FROM f GROUP BY k",
     "count of a literal in a window": "SELECT k, COUNT(3) AS c FROM TABLE(SESSION(TABLE f PARTITION BY k, DESCRIPTOR(ts), "
     "INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
+    "first row by time": "SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY g, k, v ORDER BY ts) AS rn FROM f) WHERE rn = 1",
+    "first row by time and more, joined": "SELECT p.w, r.v FROM p LEFT JOIN (SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER "
+    "(PARTITION BY g ORDER BY ts, k, v) AS rn FROM f) WHERE rn <= 1) AS r ON p.k = r.k",
+    "first row by time with its number": "SELECT k, v, rn FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY g, k, v ORDER BY ts) AS rn "
+    "FROM f) WHERE rn = 1",
     "join on the same condition twice": "SELECT f.k, f.v, p.w FROM f JOIN p ON f.k = p.k AND f.k = p.k",
     "left join on the same condition twice": "SELECT f.k, f.v, p.w FROM f LEFT JOIN p ON f.k = p.k AND f.k = p.k",
     "full join on the same condition twice": "SELECT f.k, f.v, p.w FROM f FULL JOIN p ON f.k = p.k AND f.k = p.k AND f.v > 1",
@@ -24,6 +37,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-@pytest.mark.parametrize("max_batch_rows", [1, 9])
-def test_stream_equals_batch(name: str, max_batch_rows: int) -> None:
-    stream_equals_batch(QUERIES[name], FACTS, VERSIONS, max_batch_rows=max_batch_rows)
+@pytest.mark.parametrize("max_batch_rows", [1, 3, 9])
+@pytest.mark.parametrize("facts", [FACTS, FACTS_OUT_OF_ORDER], ids=["in order", "out of order"])
+def test_stream_equals_batch(name: str, max_batch_rows: int, facts: list[tuple]) -> None:
+    stream_equals_batch(QUERIES[name], facts, VERSIONS, max_batch_rows=max_batch_rows)
