@@ -292,3 +292,32 @@ def test_an_interrupt_stops_the_job(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "out").glob(".staging*"))
+
+
+def test_one_command_lands_a_socket_in_a_log(tmp_path: Path) -> None:
+    """Goal: the command of docs/sockets.md, against a peer that sends a thousand rows and closes."""
+    import json
+    import socket
+    import threading
+
+    from tableapi.connectors.filelog import EventLog
+
+    page = (Path(__file__).parents[2] / "docs" / "sockets.md").read_text()
+    script = page.split('tableapi sql -e "')[1].split('"\n')[0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"".join(json.dumps({"name": f"n{i}", "price": i}).encode() + b"\n" for i in range(1000)))
+
+        sender = threading.Thread(target=serve, daemon=True)
+        sender.start()
+        script = script.replace("9999", str(server.getsockname()[1]))
+        command = [sys.executable, "-m", "tableapi.cli", "sql", "-e", script]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        sender.join(timeout=10)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with EventLog(tmp_path / "streams") as log:
+        rows = log.read("bids")
+    assert rows["price"].to_list() == list(range(1000))
