@@ -36,7 +36,8 @@ def demo(path: Path | None, parallelism: int) -> None:
     with console.status("publishing flights and weather as event streams"):
         counts = flights.publish(path)
     console.print(
-        f"published {counts['flights']:,} flights and {counts['weather']:,} weather reports, keyed by origin, 4 partitions each"
+        f"published {counts['flights']:,} flights and {counts['weather']:,} weather reports, keyed by origin, 4 partitions each",
+        soft_wrap=True,
     )
     result = flights.start(flights.stream_environment(path, parallelism))
     _watch(console, result, path, sum(counts.values()))
