@@ -25,7 +25,19 @@ TABLE = (
     "WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND) WITH ('connector' = 'nexmark', 'events' = '{events}', 'splits' = '{splits}')"
 )
 NEEDS_MORE_TABLES = {"q12", "q13"}
-FLINK = {"q0": 220, "q4": 116, "q5": 115, "q7": 101, "q9": 88, "q16": 163, "q17": 116, "q18": 201, "q19": 106, "q20": 174, "q22": 304}
+FLINK = {
+    "q0": 220,
+    "q4": 116,
+    "q5": 115,
+    "q7": 101,
+    "q9": 88,
+    "q16": 163,
+    "q17": 116,
+    "q18": 201,
+    "q19": 106,
+    "q20": 174,
+    "q22": 304,
+}
 """Thousands of events a second of Flink 2.3 on 2 cores, for orientation."""
 
 
@@ -75,10 +87,21 @@ def main() -> None:
     for name in options.queries.split(","):
         results = []
         for _ in range(options.runs):
-            command = [sys.executable, __file__, "--one", name, "--events", str(options.events), "--parallelism", str(options.parallelism)]
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                name,
+                "--events",
+                str(options.events),
+                "--parallelism",
+                str(options.parallelism),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                print(f"{name:6} failed: {done.stderr.strip().splitlines()[-1] if done.stderr else done.returncode}", flush=True)
+                print(
+                    f"{name:6} failed: {done.stderr.strip().splitlines()[-1] if done.stderr else done.returncode}", flush=True
+                )
                 break
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
         if results:
