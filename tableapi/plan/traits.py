@@ -12,7 +12,7 @@ from functools import singledispatch
 
 from tableapi.plan import nodes as n
 from tableapi.plan.match_node import Match
-from tableapi.plan.rex import Call, Cast, Literal, Ref, Rex
+from tableapi.plan.rex import Call, Cast, Ref, Rex
 from tableapi.row import RowKind
 from tableapi.tablespec import TableSpec, TimeKind
 
@@ -317,8 +317,3 @@ def _(node: n.WindowJoin) -> AttachedWindow | None:
 def rowtimes(node: n.Node) -> list[str]:
     """Names of the event-time attributes of a node."""
     return [f.name for f in node.schema if f.time is TimeKind.ROWTIME]
-
-
-def literal_value(rex: Rex) -> object:
-    """The value of a constant, None for anything else."""
-    return rex.value if isinstance(rex, Literal) else None
