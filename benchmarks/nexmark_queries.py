@@ -26,7 +26,15 @@ def _view(name: str, columns: str, kind: int) -> str:
     return f"CREATE VIEW {name} AS SELECT {items} FROM events WHERE event_type = {kind}"
 
 
-VIEWS = (_view("person", PERSON, 0), _view("auction", AUCTION, 1), _view("bid", BID, 2))
+VIEWS = (
+    _view("person", PERSON, 0),
+    _view("auction", AUCTION, 1),
+    _view("bid", BID, 2),
+    "CREATE VIEW bid_proctime AS SELECT *, PROCTIME() AS p, MOD(auction, 10000) AS side_key FROM bid",
+)
+
+SIDE_INPUT = "CREATE TABLE side_input (key BIGINT, `value` STRING) WITH ({options})"
+"""The table that q13 looks up: a row for each of the keys 0 to 9999."""
 
 _RANKS = """COUNT(*) AS total_bids,
   COUNT(*) FILTER (WHERE price < 10000) AS rank1_bids,

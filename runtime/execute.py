@@ -152,6 +152,7 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
         session=settings.session(),
         check_edges=settings.check_edges,
         name=settings.name,
+        clock_file=settings.options.get("pipeline.clock-file") or None,
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
     tables = Tables(is_streaming=True)

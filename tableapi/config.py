@@ -44,6 +44,7 @@ OPTIONS = (
     ConfigOption("pipeline.max-batch-rows", "int", "65536", "Most rows in a batch; 1 gives a row-by-row changelog."),
     ConfigOption("pipeline.linger", "duration", "5 ms", "How long a source may wait to make a batch larger."),
     ConfigOption("pipeline.check-edges", "bool", "false", "Check every batch between operators; for finding bugs."),
+    ConfigOption("pipeline.clock-file", "string", "", "A file that shows processing time, for tests (testing.JobClock)."),
     ConfigOption("pipeline.global-job-parameters", "string", "", "k:v,… pairs that Python functions can read."),
     ConfigOption("table.local-time-zone", "string", "default", "The session time zone."),
     ConfigOption("table.builtin-catalog-name", "string", DEFAULT_CATALOG, "Name of the catalog that is there from the start."),

@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -111,6 +112,43 @@ class ManualClock:
         """Moves the clock; it never goes back."""
         assert now_ms >= self._now_ms
         self._now_ms = now_ms
+
+    def advance(self, by_ms: int) -> None:
+        """Moves the clock forward."""
+        self.set(self._now_ms + by_ms)
+
+
+class JobClock:
+    """Processing time of whole jobs, in a test's hands: all workers of a job whose session names the clock's file see its time.
+
+    Args:
+        path: A file to keep the time in; it is made.
+        now_ms: Milliseconds since the epoch.
+
+    >>> import tempfile
+    >>> clock = JobClock(tempfile.mkdtemp() + "/clock", 5_000)
+    >>> clock.advance(250)
+    >>> clock.now_ms()
+    5250
+
+    A session takes it with `env.get_config().set("pipeline.clock-file", str(clock.path))`.
+    """
+
+    def __init__(self, path: str | Path, now_ms: int = 0) -> None:
+        self.path = Path(path)
+        self._now_ms = now_ms
+        self.path.write_bytes(now_ms.to_bytes(8, "little", signed=True))
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return self._now_ms
+
+    def advance(self, by_ms: int) -> None:
+        """Moves the clock forward; timers of running jobs that are due then fire."""
+        assert by_ms >= 0
+        self._now_ms += by_ms
+        with self.path.open("r+b") as file:
+            file.write(self._now_ms.to_bytes(8, "little", signed=True))
 
 
 class MemorySnapshot:

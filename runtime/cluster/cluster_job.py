@@ -132,10 +132,11 @@ class ClusterJob:
             if self._record.cancel_requested:
                 raise _Cancelled
             self._pay_credits()
-            self._inspect()
+            if stage is Done:
+                self._inspect()
 
     def _inspect(self) -> None:
-        if self._inspection is None and len(self._reached[Ready]) == len(self._workers):
+        if self._inspection is None:
             self._inspection, self._states = self._record.next_inspection(), {}
             if self._inspection is not None:
                 self._tell(Inspect(self._job))

@@ -59,7 +59,7 @@ def measure(
     sources = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SourceSpec))
     outputs = frozenset(v.uid for v in graph.vertices if isinstance(v.step, SinkSpec | CollectSpec))
     names = {v.uid: v.name for v in graph.vertices}
-    clock = clock_for(graph.config.manual_clock_ms)
+    clock = clock_for(graph.config.clock_file)
     record.measure(lambda: merged(parts(), names), sources, outputs)
     record.explain = lambda: explain(graph, merged(parts(), names), notes(), clock.now_ms())
 

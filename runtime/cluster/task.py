@@ -60,7 +60,7 @@ class Task:
     ) -> None:
         self.graph, self.job, self.subtask = graph, job, subtask
         self.reactor = reactor
-        self.clock = clock or clock_for(graph.config.manual_clock_ms)
+        self.clock = clock or clock_for(graph.config.clock_file)
         self._splits, self._links, self._make_result_sender = splits, links, make_result_sender
         self._stopwatch = Stopwatch()
         self._runs: dict[int, VertexRun] = {}

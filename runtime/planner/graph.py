@@ -120,8 +120,8 @@ class JobConfig:
     check_edges: bool = False
     """Wrap every edge with the changelog, schema, watermark and partition checkers (tests do)."""
     name: str = "job"
-    manual_clock_ms: int | None = None
-    """A fixed processing-time clock for tests (None: the machine's)."""
+    clock_file: str | None = None
+    """A file that shows processing time, for tests (None: the machine's clock)."""
 
 
 @dataclass(frozen=True)

@@ -360,3 +360,13 @@ def test_live_state_is_a_table(executor: LocalExecutor, parallelism):
     handle.cancel()
     with pytest.raises(StreamClosedError, match="has ended"):
         handle.state()
+
+
+@PARALLELISMS
+def test_state_may_be_asked_for_while_the_job_starts(executor: LocalExecutor, parallelism):
+    """The answer comes when all operators are open."""
+    builder = GraphBuilder(JobConfig(parallelism=parallelism))
+    counting = builder.add(Apply(opened=lambda op: op.store.update({0: 1})), Edge(builder.source(EndlessSource())))
+    handle = executor.submit(builder.collect(counting))
+    assert handle.state()["v1"]["counts"]["n"].to_list() == [1] * parallelism
+    handle.cancel()

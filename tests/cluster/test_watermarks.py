@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from jobs import TIMED, Apply, GraphBuilder, ListReader, ListSource, hash_on, rows_of, timed
 
-from tableapi.runtime.cluster.clock import ManualClock
 from tableapi.runtime.cluster.coordinator import LocalExecutor
 from tableapi.runtime.cluster.event_time import EventTimes, cuts
 from tableapi.runtime.cluster.task import Task
@@ -14,6 +13,7 @@ from tableapi.runtime.cluster.watermarks import WatermarkTracker
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import Edge, JobConfig
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
+from tableapi.testing import ManualClock
 
 
 def test_minimum_over_channels_never_goes_back():
