@@ -7,6 +7,7 @@ connectors.options, types and errors only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,9 @@ OPTIONS = (
     Option("events-per-second", int, "Events per second of event time.", default=10_000),
     Option("splits", int, "Number of splits, each read by one worker.", default=2),
     Option("start-millis", int, "Event time of the first event, milliseconds since the epoch.", default=1_700_000_000_000),
+    Option(
+        "real-time", bool, "Hand an event over when the machine's clock reaches its time, instead of at once.", default=False
+    ),
 )
 
 _STATES = ("AZ", "CA", "ID", "OR", "WA", "WY")
@@ -48,6 +52,22 @@ class _Settings:
     events_per_second: int
     splits: int
     start_ms: int
+    is_real_time: bool
+
+    @property
+    def block_rows(self) -> int:
+        """How many events in a row go to one split: few in real time, so that all splits have some at any time."""
+        return EVENTS_PER_EPOCH if self.is_real_time else BLOCK_ROWS
+
+    def numbers(self, split: int, first: int, last: int) -> np.ndarray:
+        """The numbers of a split's own events `first` to `last`, counted from 0."""
+        own = np.arange(first, last)
+        return (own // self.block_rows * self.splits + split) * self.block_rows + own % self.block_rows
+
+    def share(self, split: int, events: int) -> int:
+        """How many of the first `events` events belong to a split."""
+        rounds, rest = divmod(events, self.block_rows * self.splits)
+        return rounds * self.block_rows + min(max(rest - split * self.block_rows, 0), self.block_rows)
 
 
 class NexmarkConnector(Connector):
@@ -59,7 +79,11 @@ class NexmarkConnector(Connector):
     def source(self, table: TableSpec, request: ScanRequest, is_streaming: bool) -> Source:
         options = read_options("connector 'nexmark'", table.options, (*COMMON_OPTIONS, *OPTIONS))
         settings = _Settings(
-            options["events"], options["events-per-second"], max(1, options["splits"]), options["start-millis"]
+            options["events"],
+            options["events-per-second"],
+            max(1, options["splits"]),
+            options["start-millis"],
+            options["real-time"],
         )
         wanted = tuple(request.columns if request.columns is not None else table.produced.names)
         types = table.produced.to_polars()
@@ -90,26 +114,34 @@ class NexmarkSource(Source):
         return [Split(str(i), i) for i in range(self.settings.splits)]
 
     def reader(self, split: Split, position: Any = None) -> SplitReader:
-        return _Reader(self, split.payload if position is None else position)
+        return _Reader(self, split.payload, 0 if position is None else position)
 
 
 class _Reader(SplitReader):
-    """Makes one block a call; the position is the number of the next block."""
+    """Makes at most one block a call; the position is how many events the split has given."""
 
-    def __init__(self, source: NexmarkSource, block: int) -> None:
-        self._source, self._block = source, block
+    def __init__(self, source: NexmarkSource, split: int, position: int) -> None:
+        self._source, self._split, self._next = source, split, position
         self._maker = _Maker(source.settings)
+        events = source.settings.events
+        self._end = None if events is None else source.settings.share(split, events)
 
     def read(self, max_rows: int) -> ReadResult:
-        settings = self._source.settings
-        first = self._block * BLOCK_ROWS
-        last = first + BLOCK_ROWS if settings.events is None else min(first + BLOCK_ROWS, settings.events)
+        last = min(n for n in (self._next + min(max_rows, BLOCK_ROWS), self._end, self._due()) if n is not None)
+        first, self._next = self._next, max(last, self._next)
+        finished = self._next == self._end
         if last <= first:
-            return ReadResult(None, self._block, finished=True)
-        self._block += settings.splits
-        frame = self._maker.make(np.arange(first, last), self._source.columns)
-        is_last = settings.events is not None and self._block * BLOCK_ROWS >= settings.events
-        return ReadResult(frame, self._block, finished=is_last)
+            return ReadResult(None, self._next, finished=finished)
+        frame = self._maker.make(self._source.settings.numbers(self._split, first, last), self._source.columns)
+        return ReadResult(frame, self._next, finished=finished)
+
+    def _due(self) -> int | None:
+        """How many of the split's events have come by now; None: all of them."""
+        settings = self._source.settings
+        if not settings.is_real_time:
+            return None
+        passed_ms = time.time() * 1000 - settings.start_ms
+        return settings.share(self._split, max(0, int(passed_ms * settings.events_per_second / 1000) + 1))
 
 
 class _Maker:
