@@ -2,9 +2,9 @@
 
     python benchmarks/latency.py [--events 5000000] [--seconds 10] [--parallelism 2] [--load 0.5] [--queries filter,group]
 
-For each query: its full rate is measured first, with all events there at once. Then the same job runs in real time at a share of that rate: an event
-is created when the clock reaches its time, and the event stream that the job writes to notes when each of its rows arrived.
-Latency is the difference, for every row of the sink, in whole milliseconds (as fine as the stream's clock). The first seconds warm up and do not count.
+For each query: its full rate is measured first, with all events there at once. Then the same job runs in real time at a share of that rate: an
+event is created when the clock reaches its time, and the event stream that the job writes to notes when each of its rows arrived. Latency is the
+difference, for every row of the sink, in whole milliseconds (as fine as the stream's clock). The first seconds warm up and do not count.
 """
 
 from __future__ import annotations

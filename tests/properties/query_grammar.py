@@ -1,4 +1,4 @@
-"""A small grammar of SQL queries over the tables f, u, p and d: what it makes is valid, and its result does not depend on the order of events.
+"""A small grammar of SQL queries over the tables f, u, p, d, m and s: what it makes is valid, and its result does not depend on the order of events.
 
 Each part draws a query with typed columns (`S` text, `I` whole number, `T` time), so that parts nest. Ties are broken by ordering by every column.
 """
@@ -252,23 +252,31 @@ def sub_query(draw, depth: int) -> Query:
     return Query(f"{head} {number(draw, mine, 0)} >= (SELECT {call} FROM ({other.sql}) AS s WHERE {correlated})", of.columns)
 
 
-def window(draw, depth: int) -> Query:
-    """Aggregation of a window over facts."""
-    del depth
-    size, slide = draw(st.sampled_from([("10", "5"), ("15", "5"), ("20", "10"), ("6", "2")]))
-    kind = draw(st.sampled_from(["TUMBLE", "HOP", "CUMULATE", "SESSION"]))
-    keys = draw(st.lists(st.sampled_from([("k", "S"), ("g", "I")]), max_size=2, unique=True))
-    names = ", ".join(n for n, _ in keys)
-    table = "TABLE u" if draw(st.integers(0, 4)) == 5 else "TABLE f"
-    if kind == "SESSION" and keys:
-        table += f" PARTITION BY {names}" if len(keys) == 1 else f" PARTITION BY ({names})"
+SIZES = st.sampled_from([("10", "5"), ("15", "5"), ("20", "10"), ("6", "2")])
+WINDOWED = (*FACTS.columns, ("window_start", "T"), ("window_end", "T"))
+
+
+def _windowed(kind: str, table: str, size: str, slide: str) -> str:
     bounds = {
         "TUMBLE": size,
         "SESSION": slide,
         "HOP": f"{slide}' SECOND, INTERVAL '{size}",
         "CUMULATE": f"{slide}' SECOND, INTERVAL '{size}",
     }
-    source = f"TABLE({kind}({table}, DESCRIPTOR(ts), INTERVAL '{bounds[kind]}' SECOND))"
+    return f"TABLE({kind}(TABLE {table}, DESCRIPTOR(ts), INTERVAL '{bounds[kind]}' SECOND))"
+
+
+def window(draw, depth: int) -> Query:
+    """Aggregation of a window over facts."""
+    del depth
+    size, slide = draw(SIZES)
+    kind = draw(st.sampled_from(["TUMBLE", "HOP", "CUMULATE", "SESSION"]))
+    keys = draw(st.lists(st.sampled_from([("k", "S"), ("g", "I")]), max_size=2, unique=True))
+    names = ", ".join(n for n, _ in keys)
+    table = "f"
+    if kind == "SESSION" and keys:
+        table += f" PARTITION BY {names}" if len(keys) == 1 else f" PARTITION BY ({names})"
+    source = _windowed(kind, table, size, slide)
     where = f" WHERE {condition(draw, list(FACTS.columns), 0)}" if kind != "SESSION" and draw(st.booleans()) else ""
     calls = [aggregate(draw, list(FACTS.columns)) for _ in range(draw(st.integers(1, 3)))]
     items, columns = _named([*keys, ("window_start", "T"), ("window_end", "T"), *calls])
@@ -310,8 +318,130 @@ def over(draw, depth: int) -> Query:
     return Query(f"SELECT {items} FROM f WINDOW w AS ({partition}ORDER BY ts RANGE BETWEEN {frame} AND CURRENT ROW)", columns)
 
 
-INNER = (select, group, group, top, join, join, set_operation, sub_query)
-LEAVES = (window, window, timed_join, over)
+def window_join(draw, depth: int) -> Query:
+    """A join of the rows, or of the aggregates, of the same windows."""
+    del depth
+    size, slide = draw(SIZES)
+    source = _windowed(draw(st.sampled_from(["TUMBLE", "HOP", "CUMULATE"])), "f", size, slide)
+    rows = Query(f"SELECT {', '.join(n for n, _ in WINDOWED)} FROM {source}", WINDOWED)
+    sums = Query(
+        f"SELECT k, SUM(v) AS v, window_start, window_end FROM {source} GROUP BY k, window_start, window_end",
+        (("k", "S"), ("v", "I"), ("window_start", "T"), ("window_end", "T")),
+    )
+    left, right = draw(st.sampled_from([rows, sums])), draw(st.sampled_from([rows, sums]))
+    mine, theirs = left.aliased("l"), right.aliased("r")
+    same = "l.window_start = r.window_start AND l.window_end = r.window_end AND l.k = r.k"
+    if draw(st.integers(0, 3)) == 0:
+        word = draw(st.sampled_from(["EXISTS", "NOT EXISTS"]))
+        names = ", ".join(n for n, _ in left.columns)
+        return Query(
+            f"SELECT {names} FROM ({left.sql}) AS l WHERE {word} (SELECT * FROM ({right.sql}) AS r WHERE {same})", left.columns
+        )
+    kind = draw(st.sampled_from(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]))
+    extra = f" AND {_residual(draw, mine, theirs)}" if draw(st.integers(0, 2)) == 0 else ""
+    items, columns = _named(draw(st.lists(st.sampled_from(mine + theirs), min_size=1, max_size=5, unique=True)))
+    return Query(f"SELECT {items} FROM ({left.sql}) AS l {kind} ({right.sql}) AS r ON {same}{extra}", columns)
+
+
+def window_top(draw, depth: int) -> Query:
+    """The first rows of each window, of its rows or of its aggregates."""
+    del depth
+    size, slide = draw(SIZES)
+    source = _windowed(draw(st.sampled_from(["TUMBLE", "HOP", "CUMULATE"])), "f", size, slide)
+    if draw(st.booleans()):
+        of = Query(f"SELECT {', '.join(n for n, _ in WINDOWED)} FROM {source}", WINDOWED)
+    else:
+        calls = [aggregate(draw, list(FACTS.columns)) for _ in range(2)]
+        items, columns = _named([("k", "S"), ("window_start", "T"), ("window_end", "T"), *calls])
+        items = items.replace(" AS c1", "").replace(" AS c2", "")
+        columns = tuple({"c1": ("window_start", "T"), "c2": ("window_end", "T")}.get(n, (n, kind)) for n, kind in columns)
+        of = Query(f"SELECT {items} FROM {source} GROUP BY k, window_start, window_end", columns)
+    key = f", {draw(st.sampled_from(of.columns))[0]}" if draw(st.booleans()) else ""
+    order = ", ".join(f"{n} {draw(st.sampled_from(['ASC', 'DESC']))}" for n, _ in draw(st.permutations(of.columns)))
+    names = ", ".join(n for n, _ in of.columns)
+    return Query(
+        f"SELECT {names} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end{key} ORDER BY {order}) AS rn "
+        f"FROM ({of.sql}) AS q) WHERE rn <= {draw(st.integers(1, 3))}",
+        of.columns,
+    )
+
+
+def first_or_last(draw, depth: int) -> Query:
+    """The first or last row of a key by time, or of a key and window; only columns that rows of the same time share."""
+    del depth
+    source, keys = "f", "k"
+    if draw(st.booleans()):
+        size, slide = draw(SIZES)
+        source, keys = (
+            _windowed(draw(st.sampled_from(["TUMBLE", "HOP", "CUMULATE"])), "f", size, slide),
+            "window_start, window_end, k",
+        )
+    return Query(
+        f"SELECT k, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY ts {draw(st.sampled_from(['ASC', 'DESC']))}) AS rn "
+        f"FROM {source}) WHERE rn = 1",
+        (("k", "S"), ("ts", "T")),
+    )
+
+
+def look_up(draw, depth: int) -> Query:
+    """Facts with the row of a table that does not change."""
+    del depth
+    kind = draw(st.sampled_from(["JOIN", "LEFT JOIN"]))
+    columns = [("q.k", "S"), ("q.v", "I"), ("q.ts", "T"), ("s.w", "I")]
+    items, made = _named(draw(st.lists(st.sampled_from(columns), min_size=1, max_size=4, unique=True)))
+    extra = f" AND {_residual(draw, [('q.v', 'I')], [('s.w', 'I')])}" if draw(st.booleans()) else ""
+    return Query(
+        f"SELECT {items} FROM (SELECT *, PROCTIME() AS pt FROM f) AS q {kind} s FOR SYSTEM_TIME AS OF q.pt ON q.k = s.k{extra}",
+        made,
+    )
+
+
+def unnested(draw, depth: int) -> Query:
+    """Rows with each element of an array made of them."""
+    of = query(draw, depth - 1)
+    columns = list(of.columns)
+    elements = ", ".join(f"CAST({number(draw, columns, 0)} AS BIGINT)" for _ in range(draw(st.integers(1, 3))))
+    items, made = _named([*draw(st.lists(st.sampled_from(columns), max_size=2, unique=True)), ("x", "I")])
+    return Query(f"SELECT {items} FROM ({of.sql}) AS q CROSS JOIN UNNEST(ARRAY[{elements}]) AS t(x)", made)
+
+
+def join_of_three(draw, depth: int) -> Query:
+    """Three tables that share a key."""
+    del depth
+    tables = [draw(st.sampled_from([FACTS, VERSIONS, DELETED])) for _ in range(3)]
+    kinds = [draw(st.sampled_from(["JOIN", "LEFT JOIN"])) for _ in range(2)]
+    columns = [pair for of, alias in zip(tables, "xyz", strict=True) for pair in of.aliased(alias)]
+    items, made = _named(draw(st.lists(st.sampled_from(columns), min_size=1, max_size=5, unique=True)))
+    x, y, z = (f"({of.sql}) AS {alias}" for of, alias in zip(tables, "xyz", strict=True))
+    return Query(f"SELECT {items} FROM {x} {kinds[0]} {y} ON x.k = y.k {kinds[1]} {z} ON x.k = z.k", made)
+
+
+PATTERNS = ("A B", "A B+ C", "A B* C", "A B? C", "A B+? C", "A B{2} C", "A B{1,2}", "A{2,}? B", "(A | B) C")
+SKIPS = ("PAST LAST ROW", "TO NEXT ROW", "TO FIRST A", "TO LAST A")
+
+
+def match(draw, depth: int) -> Query:
+    """Patterns of rows in order of their time, which no two rows of a key share."""
+    del depth
+    pattern = draw(st.sampled_from(PATTERNS))
+    skip = draw(st.sampled_from(SKIPS[:2]))
+    conditions = [
+        f"{name} AS {draw(st.sampled_from([f'{name}.v > 0', f'{name}.v <= 1', f'{name}.v <> 2', f'MOD({name}.v, 2) = 0', f'{name}.v > PREV({name}.v, 1)']))}"
+        for name in "ABC"
+        if name in pattern and draw(st.integers(0, 3))
+    ]
+    define = f" DEFINE {', '.join(conditions)}" if conditions else " DEFINE A AS TRUE"
+    measures = "A.ts AS c0, LAST(B.v) AS c1, COUNT(*) AS c2, SUM(A.v) AS c3"
+    within = draw(st.sampled_from(["", "", " WITHIN INTERVAL '20' SECOND"]))
+    return Query(
+        f"SELECT k, c0, c1, c2, c3 FROM m MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES {measures} ONE ROW PER MATCH "
+        f"AFTER MATCH SKIP {skip} PATTERN ({pattern}){within}{define})",
+        (("k", "S"), ("c0", "T"), ("c1", "I"), ("c2", "I"), ("c3", "I")),
+    )
+
+
+INNER = (select, group, group, top, join, join, set_operation, sub_query, unnested)
+LEAVES = (window, window, timed_join, over, window_join, window_top, first_or_last, look_up, join_of_three, match)
 
 
 def query(draw, depth: int) -> Query:
@@ -331,3 +461,14 @@ def queries(draw, depth: int = 2) -> str:
     """The text of a query, nested at most `depth` deep."""
     made = query(draw, depth)
     return made.sql
+
+
+@st.composite
+def timed_queries(draw) -> str:
+    """The text of a query whose operators work by time, a join of three, or a part over one of these."""
+    if draw(st.integers(0, 3)):
+        return draw(st.sampled_from(LEAVES))(draw, 1).sql
+    leaf = draw(st.sampled_from(LEAVES))(draw, 1)
+    items, columns = _named([expression(draw, list(leaf.columns)) for _ in range(2)])
+    del columns
+    return f"SELECT {items} FROM ({leaf.sql}) AS q WHERE {condition(draw, list(leaf.columns))}"

@@ -106,6 +106,18 @@ def write_streams(path: Path, fact_rows: list[tuple], version_rows: list[tuple])
                 log.append(topic, rows)
 
 
+def write_in_order(path: Path, fact_rows: list[tuple]) -> None:
+    """The facts' keys and values at times that no two share, in order, as an event stream `m` of two partitions."""
+    rows = sorted(fact_rows, key=lambda r: r[3])
+    times = [START + timedelta(seconds=r[3], milliseconds=i) for i, r in enumerate(rows)]
+    schema = {n: FACTS[n].to_polars() for n in ("k", "v", "ts")}
+    frame = pl.DataFrame({"k": [r[0] for r in rows], "v": [r[2] for r in rows], "ts": times}, schema=schema)
+    with EventLog(path) as log:
+        log.create("m", {n: FACTS[n] for n in schema}, key="k", event_time="ts", partitions=2)
+        if frame.height:
+            log.append("m", frame)
+
+
 def write_changes(path: Path, change_rows: list[tuple]) -> None:
     """Inserts, updates and deletes of rows with a key, as an event stream of two partitions."""
     columns = list(zip(*change_rows, strict=True)) or [()] * 4
@@ -118,24 +130,43 @@ def write_changes(path: Path, change_rows: list[tuple]) -> None:
             log.append("d", frame, kinds=kinds)
 
 
-def environment(path: Path, *, is_streaming: bool, parallelism: int = 1, max_batch_rows: int = 65_536) -> TableEnvironment:
-    """A session over the streams: `f` facts, `u` different facts, `p` the table that the versions describe."""
+def disorder_s(fact_rows: list[tuple]) -> int:
+    """How many seconds a fact lies at most behind one that was written before it."""
+    newest = worst = 0
+    for row in fact_rows:
+        newest = max(newest, row[3])
+        worst = max(worst, newest - row[3])
+    return worst
+
+
+def environment(
+    path: Path, *, is_streaming: bool, parallelism: int = 1, max_batch_rows: int = 65_536, delay_s: int = 61
+) -> TableEnvironment:
+    """A session over the streams: `f` facts, `u` different facts, `m` facts in order, `p` the table that the versions describe, `d` one with deletes,
+    `s` one that never changes. The watermark of the facts stays `delay_s` behind."""
     settings = EnvironmentSettings.in_streaming_mode() if is_streaming else EnvironmentSettings.in_batch_mode()
     env = TableEnvironment.create(settings)
     env.get_config().set("parallelism.default", str(parallelism))
     env.get_config().set("pipeline.max-batch-rows", str(max_batch_rows))
     common = f"'connector' = 'filelog', 'path' = '{path}', 'scan.bounded.mode' = 'latest-offset'"
     env.execute_sql(
-        "CREATE TABLE f (k STRING, g INT, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '61' SECOND) "
+        f"CREATE TABLE f (k STRING, g INT, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '{delay_s + 1}' SECOND) "
         f"WITH ({common}, 'topic' = 'f')"
     )
     env.execute_sql(
         "CREATE TABLE p (k STRING, w INT, `at` TIMESTAMP(3), WATERMARK FOR `at` AS `at`, PRIMARY KEY (k) NOT ENFORCED) "
         f"WITH ({common}, 'topic' = 'p')"
     )
+    fixed = path.with_name("s.csv")
+    fixed.write_text("a,1\nb,2\nb,4\n")
+    env.execute_sql(f"CREATE TABLE s (k STRING, w INT) WITH ('connector' = 'filesystem', 'path' = '{fixed}', 'format' = 'csv')")
     with EventLog(path) as log:
-        has_changes = "d" in log.topics()
-    if has_changes:
+        topics = log.topics()
+    if "m" in topics:
+        env.execute_sql(
+            f"CREATE TABLE m (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ({common}, 'topic' = 'm')"
+        )
+    if "d" in topics:
         env.execute_sql(
             f"CREATE TABLE d (k STRING, w INT, x STRING, PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'd')"
         )
@@ -160,14 +191,20 @@ def stream_equals_batch(
     change_rows: list[tuple] = (),
     max_batch_rows: int = 1,
     parallelism: int = 1,
+    is_tight: bool = False,
 ) -> None:
-    """Runs a query both ways over the same events, and compares what is there in the end."""
+    """Runs a query both ways over the same events, and compares what is there in the end.
+
+    `is_tight`: the watermark follows as closely as it can without a row being late.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "log")
         write_streams(path, fact_rows, version_rows)
         write_changes(path, change_rows)
+        write_in_order(path, fact_rows)
         batch = environment(path, is_streaming=False)
-        stream = environment(path, is_streaming=True, parallelism=parallelism, max_batch_rows=max_batch_rows)
+        delay_s = disorder_s(fact_rows) if is_tight else 61
+        stream = environment(path, is_streaming=True, parallelism=parallelism, max_batch_rows=max_batch_rows, delay_s=delay_s)
         stream.get_config().set("pipeline.check-edges", "true")
         expected = fold(batch.sql_query(sql).execute().collect())
         assert fold(stream.sql_query(sql).execute().collect()) == expected

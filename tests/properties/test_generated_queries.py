@@ -1,5 +1,8 @@
 """Promise 1 for queries nobody wrote: the folded output of a generated streaming query equals the batch query, over tables with inserts, updates
-and deletes, however the input is cut into batches and spread over workers. Edge checkers are on."""
+and deletes, however the input is cut into batches and spread over workers, and however close the watermark follows. Edge checkers are on.
+
+    HYPOTHESIS_PROFILE=nightly pytest tests/properties -m slow      # 5,000 examples
+"""
 
 from __future__ import annotations
 
@@ -8,38 +11,46 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from query_grammar import queries
+from query_grammar import queries, timed_queries
 from streams_and_batch import changes, facts, stream_equals_batch, versions
 
-NORMAL, LONG = (None, None) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (60, 200)
-
-cases = given(
-    sql=queries(),
-    fact_rows=facts,
-    version_rows=versions,
-    change_rows=changes,
-    max_batch_rows=st.integers(1, 9),
-    parallelism=st.integers(1, 3),
-)
+IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 
-def examples(count: int | None):
-    """So many examples, or as many as the profile says."""
-    return settings(max_examples=count) if count else settings()
+def cases(sql: st.SearchStrategy[str], normal: int, nightly: int):
+    """A property over queries, with so many examples."""
+
+    def decorate(test):
+        over = given(
+            sql=sql,
+            fact_rows=facts,
+            version_rows=versions,
+            change_rows=changes,
+            max_batch_rows=st.integers(1, 9),
+            parallelism=st.integers(1, 3),
+            is_tight=st.booleans(),
+        )
+        return settings(max_examples=nightly if IS_NIGHTLY else normal)(over(test))
+
+    return decorate
 
 
-@cases
-@examples(NORMAL)
-def test_generated_stream_equals_batch(
-    sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int
-) -> None:
-    stream_equals_batch(sql, fact_rows, version_rows, change_rows, max_batch_rows, parallelism)
+@cases(queries(depth=1), normal=50, nightly=500)
+def test_simple_streams_equal_batch(**case) -> None:
+    stream_equals_batch(**case)
+
+
+@cases(queries(depth=2), normal=60, nightly=2_000)
+def test_nested_streams_equal_batch(**case) -> None:
+    stream_equals_batch(**case)
+
+
+@cases(timed_queries(), normal=90, nightly=1_500)
+def test_timed_streams_equal_batch(**case) -> None:
+    stream_equals_batch(**case)
 
 
 @pytest.mark.slow
-@cases
-@examples(LONG)
-def test_many_generated_streams_equal_batch(
-    sql: str, fact_rows, version_rows, change_rows, max_batch_rows: int, parallelism: int
-) -> None:
-    stream_equals_batch(sql, fact_rows, version_rows, change_rows, max_batch_rows, parallelism)
+@cases(queries(depth=3), normal=200, nightly=1_000)
+def test_deeply_nested_streams_equal_batch(**case) -> None:
+    stream_equals_batch(**case)
