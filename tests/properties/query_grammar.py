@@ -416,7 +416,7 @@ def join_of_three(draw, depth: int) -> Query:
     return Query(f"SELECT {items} FROM {x} {kinds[0]} {y} ON x.k = y.k {kinds[1]} {z} ON x.k = z.k", made)
 
 
-PATTERNS = ("A B", "A B+ C", "A B* C", "A B? C", "A B+? C", "A B{2} C", "A B{1,2}", "A{2,}? B", "(A | B) C")
+PATTERNS = ("A B", "A B+ C", "A B* C", "A B? C", "A B+? C", "A B{2} C", "A B{1,2} C", "A{2,}? B", "(A | B) C")
 SKIPS = ("PAST LAST ROW", "TO NEXT ROW", "TO FIRST A", "TO LAST A")
 
 
