@@ -7,7 +7,7 @@ sees the runtime.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -157,11 +157,18 @@ class Sink(ABC):
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What a query wants of a source: `columns` in order (None: all); `limit` rows suffice."""
+    """What a query wants of a source.
+
+    Args:
+        columns: The columns in order; None: all.
+        limit: So many rows suffice.
+        fields: Of these ROW columns only these fields are read: a source may hand over NULL in the others, or take no notice.
+    """
 
     columns: tuple[str, ...] | None = None
     limit: int | None = None
     options: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Connector(ABC):

@@ -17,6 +17,7 @@ from tableapi.errors import TableApiError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes as n
 from tableapi.plan.rules import optimize
+from tableapi.plan.rules.fields import note_read_fields
 from tableapi.plan.rules.share import share_sources
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     from tableapi.runtime.planner.physical import PlannerSettings, plan_job
     from tableapi.runtime.planner.tables import Tables
 
-    shared = share_sources([optimized(p, settings) for p in plans])
+    shared = note_read_fields(share_sources([optimized(p, settings) for p in plans]))
     config = JobConfig(
         parallelism=1 if _is_tiny(shared) else settings.parallelism,
         max_batch_rows=settings.max_batch_rows,

@@ -41,9 +41,9 @@ class Tables:
 
     def source(self, scan: Scan) -> Source:
         """The source of a scan."""
-        key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), scan.columns, scan.limit)
+        key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), scan.columns, scan.limit, scan.fields)
         if key not in self._sources:
-            request = ScanRequest(scan.columns, scan.limit)
+            request = ScanRequest(scan.columns, scan.limit, fields=dict(scan.fields))
             self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
         return self._sources[key]
 

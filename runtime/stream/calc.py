@@ -13,10 +13,13 @@ import polars as pl
 
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import NamedRex
-from tableapi.plan.rex import Call, Ref, Rex, UdfCall, walk
+from tableapi.plan.rex import Call, Literal, Ref, Rex, UdfCall, walk
 from tableapi.runtime.expressions import lower, select
+from tableapi.runtime.state.columns import pick
 from tableapi.runtime.stream.batch import MAX_WATERMARK, Batch
+from tableapi.runtime.stream.emit import hstack
 from tableapi.runtime.stream.operator import Operator, OperatorContext
+from tableapi.runtime.stream.row_steps import plan_row_step, reads_clock
 from tableapi.tablespec import RowSchema
 
 
@@ -67,19 +70,63 @@ Step = Callable[[Batch], Batch]
 
 def compile_step(step: CalcStep, context: OperatorContext) -> Step:
     """The step as a function of a batch; everything that does not depend on the rows is done here, once."""
-    filter_rows = None if step.condition is None else compile_filter(step.condition, context)
-    project = None if step.columns is None else compile_columns(step.columns, context)
+    if step.columns is not None:
+        return _compile_projection(step.condition, step.columns, context)
+    keep = compile_filter(step.condition, context) if step.condition is not None else None
+    return lambda batch: batch if keep is None else _filtered(batch, keep(batch.frame))
+
+
+def _filtered(batch: Batch, mask: pl.Series) -> Batch:
+    return batch if mask.all() else batch.filter(mask)
+
+
+def _compile_projection(condition: Rex | None, items: Sequence[NamedRex], context: OperatorContext) -> Step:
+    """Fields of rows are taken out before the filter copies rows, and what condition and columns share is computed once."""
+    step = plan_row_step(condition, items)
+    take = [_path(c) for c in step.taken]
+    early = [c.name for c in step.early]
+    compute_early, compute_late = (compile_columns(part, context) if part else None for part in (step.early, step.late))
+    keep = None if step.condition is None else compile_filter(step.condition, context)
+    kept = [name for name in (*(c.name for c in step.taken), *early) if name in step.kept]
+    project = compile_columns(step.columns, context)
 
     def run(batch: Batch) -> Batch:
-        if filter_rows is not None:
-            mask = filter_rows(batch.frame)
-            if not mask.all():
-                batch = batch.filter(mask)
-        if project is not None and batch.height:
-            batch = batch.with_frame(project(batch.frame))
-        return batch
+        frame = batch.frame
+        if take:
+            frame = pl.DataFrame([column(frame) for column in take])
+        if compute_early is not None:
+            frame = hstack([frame, compute_early(frame)])
+        if keep is not None:
+            mask = keep(frame)
+            batch = _filtered(batch.with_frame(pick(frame, kept) if kept else frame), mask)
+            frame = batch.frame
+        if not batch.height:
+            return batch.with_frame(frame)
+        if compute_late is not None:
+            frame = hstack([frame, compute_late(frame)])
+        return batch.with_frame(project(frame))
 
     return run
+
+
+def _path(item: NamedRex) -> Callable[[pl.DataFrame], pl.Series]:
+    """Reads a column, or a field of a row, from a frame."""
+    fields: list[str] = []
+    rex = item.rex
+    while isinstance(rex, Call):
+        assert isinstance(rex.args[1], Literal)
+        fields.insert(0, rex.args[1].value)
+        rex = rex.args[0]
+    assert isinstance(rex, Ref)
+    column = rex.name
+
+    def read(frame: pl.DataFrame) -> pl.Series:
+        series = frame[column]
+        for name in fields:
+            series = series.struct.field(name)
+        return series.alias(item.name)
+
+    return read
 
 
 def compile_filter(condition: Rex, context: OperatorContext) -> Callable[[pl.DataFrame], pl.Series]:
@@ -96,6 +143,9 @@ def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Ca
         sources = [c.rex.name for c in columns if isinstance(c.rex, Ref)]
         names = [c.name for c in columns]
         return lambda frame: pl.DataFrame([frame[s].alias(n) for s, n in zip(sources, names, strict=True)])
+    passed = {c.name: c.rex.name for c in columns if isinstance(c.rex, Ref)}
+    names = [c.name for c in columns]
+    columns = [c for c in columns if c.name not in passed]
     rexes = [c.rex for c in columns]
     stages: list[list[tuple[str, UdfCall]]] = []
     if any(isinstance(part, UdfCall) for rex in rexes for part in walk(rex)):
@@ -112,7 +162,10 @@ def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Ca
     def run(frame: pl.DataFrame) -> pl.DataFrame:
         for stage in stages:
             frame = _with_udfs(frame, stage, context.session)
-        return select(frame, fixed if fixed is not None else expressions(session_now(context)))
+        made = select(frame, fixed if fixed is not None else expressions(session_now(context)))
+        if not passed:
+            return made
+        return pl.DataFrame([frame[passed[n]].alias(n) if n in passed else made[n] for n in names])
 
     return run
 
@@ -121,27 +174,6 @@ def _with_udfs(frame: pl.DataFrame, stage: list[tuple[str, UdfCall]], session: S
     from tableapi.runtime.udf import udf_expression
 
     return frame.with_columns([udf_expression(call, session).alias(name) for name, call in stage])
-
-
-_CLOCK_FUNCTIONS = frozenset(
-    {
-        "PROCTIME",
-        "NOW",
-        "CURRENT_TIMESTAMP",
-        "CURRENT_ROW_TIMESTAMP",
-        "CURRENT_DATE",
-        "CURRENT_TIME",
-        "LOCALTIME",
-        "LOCALTIMESTAMP",
-        "UNIX_TIMESTAMP",
-        "CURRENT_WATERMARK",
-    }
-)
-
-
-def reads_clock(rex: Rex) -> bool:
-    """Whether the expression's value depends on the time, or the watermark, at which it is evaluated."""
-    return any(isinstance(part, Call) and part.function in _CLOCK_FUNCTIONS for part in walk(rex))
 
 
 def session_now(context: OperatorContext) -> SessionContext:

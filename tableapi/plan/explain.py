@@ -50,6 +50,8 @@ def _(node: n.Scan) -> str:
     parts = [node.table.identifier.name]
     if node.columns is not None:
         parts.append(f"columns=[{_list(node.columns)}]")
+    if node.fields:
+        parts.append(f"fields=[{_list(f'{column}.{name}' for column, names in node.fields for name in names)}]")
     if node.filter is not None:
         parts.append(f"filter=[{node.filter}]")
     if node.limit is not None:

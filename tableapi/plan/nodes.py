@@ -64,12 +64,14 @@ class Scan(Node):
 
     `columns`, `filter` and `limit` are what optimiser rules pushed down: the columns to read (None: all), a condition over
     them that the source may use to skip rows (it is checked again above unless the rule removed it), a row limit.
+    `fields` says of which ROW columns only some fields are read; the others may come as NULL.
     """
 
     table: TableSpec = field(hash=False)
     columns: tuple[str, ...] | None = None
     filter: Rex | None = None
     limit: int | None = None
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def schema(self) -> RowSchema:
