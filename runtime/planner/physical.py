@@ -330,14 +330,16 @@ class PhysicalPlanner:
             )
 
     def _over(self, node: n.Over, needs_before: bool) -> Stream:
-        from tableapi.runtime.stream.over import OverSpec
+        from tableapi.runtime.stream.over import OverSpec, looks_ahead
 
-        source = self.plan(node.input)
         time_column, is_event_time = None, True
         if node.order_by and node.order_by[0].ascending and self._inserts(node.input):
-            first = source.schema[node.order_by[0].column]
+            first = node.input.schema[node.order_by[0].column]
             if first.time is not None:
                 time_column, is_event_time = first.name, first.time is TimeKind.ROWTIME
+        if time_column is not None and len({looks_ahead(call) for call in node.calls}) == 2:
+            return self.plan(_with_leads_apart(node, looks_ahead), needs_before)
+        source = self.plan(node.input)
         spec = OverSpec(
             source.schema,
             node.partition_by,
@@ -630,6 +632,13 @@ def _cause(node: n.Node) -> n.Node:
 
 def _named(name: str, keys: Sequence[str]) -> str:
     return f"{name}[{', '.join(keys)}]" if keys else name
+
+
+def _with_leads_apart(node: n.Over, looks_ahead: Callable[[n.NamedAgg], bool]) -> n.Node:
+    """An Over node as two: calls that need no rows to come, and above them those that wait for some."""
+    at_once = replace(node, calls=tuple(c for c in node.calls if not looks_ahead(c)))
+    both = replace(node, input=at_once, calls=tuple(filter(looks_ahead, node.calls)))
+    return n.Project(both, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema.fields))
 
 
 def _calc_chain(node: n.Node) -> tuple[n.Node, tuple[Any, ...]]:

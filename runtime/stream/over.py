@@ -44,9 +44,19 @@ class OverSpec:
         for call in self.calls:
             if call.call.function in _NEED_THE_FUTURE:
                 raise UnsupportedError(f"{call.call.function} needs rows to come", fix="run the query in batch mode")
+        if any(map(looks_ahead, self.calls)):
+            from tableapi.runtime.stream.over_ahead import distance_ahead
+
+            assert all(map(looks_ahead, self.calls)), "the planner keeps LEAD apart from other calls"
+            for call in self.calls:
+                distance_ahead(call)
 
     def create(self) -> Operator:
         """A new operator."""
+        if self.time_column is not None and any(map(looks_ahead, self.calls)):
+            from tableapi.runtime.stream.over_ahead import LookAhead
+
+            return LookAhead(self, self.time_column)
         if self.time_column is None:
             from tableapi.runtime.stream.over_updating import UpdatingOver
 
@@ -56,4 +66,9 @@ class OverSpec:
         return TimeOver(self, self.time_column)
 
 
-_NEED_THE_FUTURE = frozenset({"LEAD", "NTILE", "CUME_DIST", "PERCENT_RANK"})
+def looks_ahead(call: NamedAgg) -> bool:
+    """Whether the call waits for rows to come."""
+    return call.call.function == "LEAD"
+
+
+_NEED_THE_FUTURE = frozenset({"NTILE", "CUME_DIST", "PERCENT_RANK"})

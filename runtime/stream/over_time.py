@@ -204,7 +204,7 @@ class TimeOver(Operator):
         self._scope.close()
 
 
-_LOOK_BACK = frozenset({"LAG", "RANK", "DENSE_RANK"})
+_LOOK_BACK = frozenset({"LEAD", "LAG", "RANK", "DENSE_RANK"})
 _LOOK_BACK_FOR_EVER = frozenset({"RANK", "DENSE_RANK", "ROW_NUMBER"})
 
 

@@ -236,11 +236,6 @@ class PatternResolver(Resolver):
 
     def _neighbour(self, name: str, args: tuple[un.Unresolved, ...]) -> Rex:
         """The row before or after the variable's last row, whether it is part of the match or not (not in Flink)."""
-        if name == "NEXT" and self.context.is_streaming:
-            raise UnsupportedError(
-                "NEXT in MATCH_RECOGNIZE looks at rows that have not come yet",
-                fix="give the following row a variable of its own in the pattern, or run the query in batch mode",
-            )
         rex, variable, offset = self._position(name, args, 1)
         column = self._columns.neighbour("LAG" if name == "PREV" else "LEAD", rex, offset) if offset else rex
         return PatternRef(rex.type.nullable(), self._columns.of(column), variable)

@@ -177,6 +177,15 @@ def test_neighbours_of_matched_rows(ask):
     assert ask(series(3, 1, 2, 4, 0), clauses) == [(1, 4)]
 
 
+def test_rows_after_a_matched_row(ask):
+    """NEXT looks at the row after, part of the match or not; a stream waits for it."""
+    clauses = (
+        "ORDER BY ts MEASURES PEAK.v AS v, NEXT(PEAK.v, 2) AS later AFTER MATCH SKIP PAST LAST ROW PATTERN (PEAK) "
+        "DEFINE PEAK AS PEAK.v > PREV(PEAK.v) AND PEAK.v > NEXT(PEAK.v)"
+    )
+    assert ask(series(1, 3, 2, 4, 1), clauses) == [(3, 4), (4, None)]
+
+
 def test_nulls_do_not_match(ask):
     found = ask(series(None, 1, None, 2), "ORDER BY ts MEASURES A.v AS a PATTERN (A) DEFINE A AS A.v > 0")
     assert found == [(1,), (2,)]

@@ -318,6 +318,17 @@ def over(draw, depth: int) -> Query:
     return Query(f"SELECT {items} FROM f WINDOW w AS ({partition}ORDER BY ts RANGE BETWEEN {frame} AND CURRENT ROW)", columns)
 
 
+def neighbours(draw, depth: int) -> Query:
+    """Values of the rows before and after, in order of a time that no two rows of a key share."""
+    del depth
+    calls = [
+        (f"{draw(st.sampled_from(['LAG', 'LEAD']))}(v{draw(st.sampled_from(['', ', 2', ', 1, 7']))}) OVER w", "I")
+        for _ in range(draw(st.integers(1, 2)))
+    ]
+    items, columns = _named([("k", "S"), ("v", "I"), ("ts", "T"), *calls])
+    return Query(f"SELECT {items} FROM m WINDOW w AS (PARTITION BY k ORDER BY ts)", columns)
+
+
 def window_join(draw, depth: int) -> Query:
     """A join of the rows, or of the aggregates, of the same windows."""
     del depth
@@ -416,7 +427,8 @@ def join_of_three(draw, depth: int) -> Query:
     return Query(f"SELECT {items} FROM {x} {kinds[0]} {y} ON x.k = y.k {kinds[1]} {z} ON x.k = z.k", made)
 
 
-PATTERNS = ("A B", "A B+ C", "A B* C", "A B? C", "A B+? C", "A B{2} C", "A B{1,2} C", "A{2,}? B", "(A | B) C")
+PATTERNS = ("A B", "A B+ C", "A B* C", "A B? C", "A B+? C", "A B{2} C", "A B{1,2} C", "A{2,}? B")
+CONDITIONS = ("{0}.v > 0", "{0}.v <= 1", "{0}.v <> 2", "MOD({0}.v, 2) = 0", "{0}.v > PREV({0}.v, 1)", "{0}.v < NEXT({0}.v)")
 SKIPS = ("PAST LAST ROW", "TO NEXT ROW", "TO FIRST A", "TO LAST A")
 
 
@@ -426,12 +438,12 @@ def match(draw, depth: int) -> Query:
     pattern = draw(st.sampled_from(PATTERNS))
     skip = draw(st.sampled_from(SKIPS[:2]))
     conditions = [
-        f"{name} AS {draw(st.sampled_from([f'{name}.v > 0', f'{name}.v <= 1', f'{name}.v <> 2', f'MOD({name}.v, 2) = 0', f'{name}.v > PREV({name}.v, 1)']))}"
+        f"{name} AS {draw(st.sampled_from(CONDITIONS)).format(name)}"
         for name in "ABC"
         if name in pattern and draw(st.integers(0, 3))
     ]
     define = f" DEFINE {', '.join(conditions)}" if conditions else " DEFINE A AS TRUE"
-    measures = "A.ts AS c0, LAST(B.v) AS c1, COUNT(*) AS c2, SUM(A.v) AS c3"
+    measures = f"A.ts AS c0, {draw(st.sampled_from(['LAST(B.v)', 'NEXT(A.v, 2)']))} AS c1, COUNT(*) AS c2, SUM(A.v) AS c3"
     within = draw(st.sampled_from(["", "", " WITHIN INTERVAL '20' SECOND"]))
     return Query(
         f"SELECT k, c0, c1, c2, c3 FROM m MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES {measures} ONE ROW PER MATCH "
@@ -441,7 +453,7 @@ def match(draw, depth: int) -> Query:
 
 
 INNER = (select, group, group, top, join, join, set_operation, sub_query, unnested)
-LEAVES = (window, window, timed_join, over, window_join, window_top, first_or_last, look_up, join_of_three, match)
+LEAVES = (window, window, timed_join, over, window_join, window_top, first_or_last, look_up, join_of_three, match, neighbours)
 
 
 def query(draw, depth: int) -> Query:
