@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tableapi.runtime.cluster.coordinator import LocalExecutor
     from tableapi.runtime.cluster.handle import JobHandle
     from tableapi.runtime.planner.graph import JobGraph
+    from tableapi.runtime.udf_scope import FunctionRunner
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Summary:
         rows_out: Rows written or handed over.
         late_rows, late_max_ms: Rows that came too late, and how late the latest was.
         duration_s: Seconds.
+        functions: The metrics of Python functions, by dotted name.
     """
 
     rows_in: int | None
@@ -77,6 +79,7 @@ class Summary:
     late_rows: int
     late_max_ms: int
     duration_s: float
+    functions: Mapping[str, int] = field(default_factory=dict)
 
 
 class Execution(Protocol):
@@ -126,8 +129,20 @@ def execute(plans: Sequence[n.Node], settings: ExecutionSettings) -> Execution:
     if not settings.is_streaming:
         from tableapi.runtime.batch.execution import BatchExecution
 
-        return BatchExecution([optimized(p, settings) for p in plans], settings)
+        final = [optimized(p, settings) for p in plans]
+        return BatchExecution(final, settings, function_runner(final, settings))
     return StreamExecution(submit(plan_stream(plans, settings)))
+
+
+def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings) -> Callable[[], FunctionRunner]:
+    """What makes the place where a bounded plan's Python functions run."""
+    from tableapi.runtime.udf_scope import FunctionScope
+    from tableapi.runtime.udf_settings import function_settings, runs_in_processes
+
+    of_session = function_settings(settings.options, settings.name)
+    if not runs_in_processes(plans, settings.options, _is_tiny(plans)):
+        return lambda: FunctionScope(of_session)
+    return lambda: _shared_executor().functions(settings.parallelism, of_session)
 
 
 def optimized(plan: n.Node, settings: ExecutionSettings) -> n.Node:
@@ -144,16 +159,20 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     from tableapi.runtime.planner.graph import JobConfig
     from tableapi.runtime.planner.physical import PlannerSettings, plan_job
     from tableapi.runtime.planner.tables import Tables
+    from tableapi.runtime.udf_settings import function_settings, runs_in_processes
 
     shared = note_read_fields(share_sources([optimized(p, settings) for p in plans]))
+    is_tiny = _is_tiny(shared)
     config = JobConfig(
-        parallelism=1 if _is_tiny(shared) else settings.parallelism,
+        parallelism=1 if is_tiny else settings.parallelism,
         max_batch_rows=settings.max_batch_rows,
         linger_ms=settings.linger_ms,
         session=settings.session(),
         check_edges=settings.check_edges,
         name=settings.name,
         clock_file=settings.options.get("pipeline.clock-file") or None,
+        functions=function_settings(settings.options, settings.name),
+        is_isolated=runs_in_processes(shared, settings.options, is_tiny),
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
     tables = Tables(is_streaming=True)
@@ -227,7 +246,14 @@ class StreamExecution:
 
     def summary(self) -> Summary:
         metrics = self.handle.metrics()
-        return Summary(metrics.rows_in, metrics.rows_out, metrics.late_rows, metrics.late_max_ms, metrics.duration_s)
+        return Summary(
+            metrics.rows_in,
+            metrics.rows_out,
+            metrics.late_rows,
+            metrics.late_max_ms,
+            metrics.duration_s,
+            metrics.functions,
+        )
 
     def why_no_output(self) -> str:
         return self.handle.why_no_output()

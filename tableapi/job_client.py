@@ -117,12 +117,13 @@ class JobClient:
         return CompletableFuture(lambda: None)
 
     def get_accumulators(self) -> CompletableFuture[dict[str, Any]]:
-        """Counters of the job so far: rows in, rows out, late rows."""
+        """Counters of the job so far: rows in, rows out, late rows, and the metrics of Python functions by dotted name."""
         return CompletableFuture(self._counters)
 
     def _counters(self) -> dict[str, Any]:
         summary = self._execution.summary()
-        return {"rows_in": summary.rows_in, "rows_out": summary.rows_out, "late_rows": summary.late_rows}
+        own = {"rows_in": summary.rows_in, "rows_out": summary.rows_out, "late_rows": summary.late_rows}
+        return {**summary.functions, **own}
 
     def why_no_output(self) -> str:
         """What holds event time back, in words: which split or input, since when, and what would release it."""

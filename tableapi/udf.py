@@ -80,6 +80,26 @@ class UserDefinedFunctionWrapper:
         where = caller()
         return Expression(call_node(self, tuple(to_node(a, where) for a in args), where))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lambdas and functions of a notebook travel by value, and what cannot travel is named.
+
+        Raises:
+            ValidationError: The function holds something that cannot be sent to another process.
+        """
+        import cloudpickle
+
+        try:
+            function = cloudpickle.dumps(self.func)
+        except Exception as error:
+            raise ValidationError(
+                f"Python function '{self.name}' cannot be sent to a worker process: {error}",
+                fix="make what it uses in open() of a function class, or set 'python.execution-mode' = 'thread'",
+            ) from error
+        return _unpacked, (type(self), {**self.__dict__, "func": function})
+
+    def __copy__(self) -> UserDefinedFunctionWrapper:
+        return _restored(type(self), self.__dict__)
+
     def alias(self, *alias_names: str) -> UserDefinedFunctionWrapper:
         """The same function whose result columns have these names."""
         renamed = copy.copy(self)
@@ -88,6 +108,18 @@ class UserDefinedFunctionWrapper:
 
     def __repr__(self) -> str:
         return f"<{self.kind} function {self.name} -> {self.result_type}>"
+
+
+def _restored(kind: type[UserDefinedFunctionWrapper], state: dict[str, Any]) -> UserDefinedFunctionWrapper:
+    made = kind.__new__(kind)
+    made.__dict__.update(state)
+    return made
+
+
+def _unpacked(kind: type[UserDefinedFunctionWrapper], state: dict[str, Any]) -> UserDefinedFunctionWrapper:
+    import cloudpickle
+
+    return _restored(kind, {**state, "func": cloudpickle.loads(state["func"])})
 
 
 class UserDefinedScalarFunctionWrapper(UserDefinedFunctionWrapper):

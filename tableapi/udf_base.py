@@ -69,9 +69,25 @@ class MetricGroup:
         self.metrics: dict[str, Any] = {}
         self.groups: dict[str, MetricGroup] = {}
 
+    def values(self) -> dict[str, int]:
+        """Counters, meters, gauges and the parts of distributions of this group and those below it, by dotted name."""
+        found: dict[str, int] = {}
+        for name, metric in list(self.metrics.items()):
+            key = ".".join((*self.scope, name))
+            if isinstance(metric, Distribution):
+                found |= {f"{key}.count": metric.count, f"{key}.sum": metric.sum}
+                if metric.min is not None and metric.max is not None:
+                    found |= {f"{key}.min": metric.min, f"{key}.max": metric.max}
+            else:
+                found[key] = metric() if callable(metric) else metric.get_count()
+        for group in list(self.groups.values()):
+            found |= group.values()
+        return found
+
     def add_group(self, name: str, extra: str | None = None) -> MetricGroup:
         """A group below this one."""
-        return self.groups.setdefault(name, MetricGroup((*self.scope, name, *([extra] if extra else []))))
+        names = (name,) if extra is None else (name, extra)
+        return self.groups.setdefault(".".join(names), MetricGroup((*self.scope, *names)))
 
     def counter(self, name: str) -> Counter:
         """The counter of that name."""

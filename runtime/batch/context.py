@@ -15,7 +15,8 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Node, Scan
 from tableapi.plan.rex import Rex
 from tableapi.runtime.expressions import lower as lower_rex
-from tableapi.runtime.udf import FunctionScope, split_udfs, udf_expression
+from tableapi.runtime.udf import split_udfs, udf_expression
+from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 Sources = Callable[[Scan], pl.LazyFrame]
 """Gives the rows of a table scan: the scan's columns, changelogs already folded to a table."""
@@ -34,14 +35,14 @@ class Lowering:
         versions: Gives every change of a table in order, with a `KIND_COLUMN`; for temporal joins. None: tables are taken as
             they are, each row one version.
         dispatch: Lowers a node by its class (set by `lowering.py`).
-        functions: The Python functions that the plan opens while it runs.
+        functions: Where the plan's Python functions run.
     """
 
     session: SessionContext
     sources: Sources
     versions: Sources | None
     dispatch: Callable[[Node, Lowering], pl.LazyFrame]
-    functions: FunctionScope = field(default_factory=FunctionScope)
+    functions: FunctionRunner = field(default_factory=FunctionScope)
     _memo: dict[int, tuple[Node, pl.LazyFrame]] = field(default_factory=dict)
     _names: count[int] = field(default_factory=count)
 

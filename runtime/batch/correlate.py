@@ -7,7 +7,7 @@ import polars as pl
 from tableapi.errors import UnsupportedError
 from tableapi.plan.nodes import Correlate, Unnest
 from tableapi.runtime.batch.context import Lowering
-from tableapi.runtime.udf import expand
+from tableapi.runtime.udf_table import expand, table_task
 from tableapi.types import ArrayType, DataType, MapType, MultisetType, RowType
 
 
@@ -60,11 +60,11 @@ def lower_correlate(node: Correlate, lowering: Lowering) -> pl.LazyFrame:
     frame, arguments = lowering.expressions(frame, node.args)
     names = [lowering.fresh("arg") for _ in arguments]
     frame = frame.with_columns(e.alias(n) for e, n in zip(arguments, names, strict=True))
-    zone, scope = lowering.session.time_zone, lowering.functions
+    task, functions = table_task(node, lowering.session.time_zone), lowering.functions
     schema = {**node.input.schema.to_polars(), **{f.name: f.type.to_polars() for f in node.outputs}}
 
     def run(batch: pl.DataFrame) -> pl.DataFrame:
-        return expand(batch, node, names, time_zone=zone, scope=scope).select(list(schema))
+        return expand(batch, task, names, functions, is_outer=node.is_outer).select(list(schema))
 
     inner = frame.map_batches(run, schema=schema, streamable=True)
     if node.condition is None:
@@ -77,11 +77,11 @@ def _conditional(node: Correlate, frame: pl.LazyFrame, names: list[str], lowerin
     frame, row = lowering.numbered(frame)
     inputs = [*node.input.schema.names, row]
     outputs = {f.name: f.type.to_polars() for f in node.outputs}
-    zone, scope = lowering.session.time_zone, lowering.functions
+    task, functions = table_task(node, lowering.session.time_zone), lowering.functions
     before = {**node.input.schema.to_polars(), row: frame.collect_schema()[row]}
 
     def run(batch: pl.DataFrame) -> pl.DataFrame:
-        return expand(batch, node, names, is_outer=False, time_zone=zone, scope=scope).select([*inputs, *outputs])
+        return expand(batch, task, names, functions, is_outer=False).select([*inputs, *outputs])
 
     assert node.condition is not None
     pairs = lowering.condition(frame.map_batches(run, schema={**before, **outputs}, streamable=True), node.condition)

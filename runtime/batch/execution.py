@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,9 +18,11 @@ from tableapi.row import RowKind
 from tableapi.runtime.batch.changelog import fold
 from tableapi.runtime.batch.context import KIND_COLUMN
 from tableapi.runtime.batch.run import stream_batch
+from tableapi.runtime.cluster.handle import added
 from tableapi.runtime.constraints import Constraints
 from tableapi.runtime.planner.tables import Tables
 from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 if TYPE_CHECKING:
     from tableapi.runtime.execute import ExecutionSettings, Summary
@@ -32,11 +34,18 @@ READ_ROWS = 262_144
 class BatchExecution:
     """A batch job. A plan that ends in Collect runs as its rows are taken; sinks are written by a background thread at once."""
 
-    def __init__(self, plans: Sequence[n.Node], settings: ExecutionSettings) -> None:
+    def __init__(
+        self,
+        plans: Sequence[n.Node],
+        settings: ExecutionSettings,
+        functions: Callable[[], FunctionRunner] = FunctionScope,
+    ) -> None:
         self.job_id = uuid.uuid4().hex
         self.plans, self.settings = list(plans), settings
         self.tables = Tables(is_streaming=False)
         self.session = settings.session()
+        self._make_functions = functions
+        self._functions: dict[str, int] = {}
         self._rows_out = 0
         self._status = "CREATED"
         self._started_s = time.monotonic()
@@ -76,7 +85,9 @@ class BatchExecution:
             raise
 
     def _stream(self, plan: n.Node) -> Iterator[pl.DataFrame]:
-        return stream_batch(plan, self.session, self._table, self._versions, self.settings.max_batch_rows)
+        functions = self._make_functions()
+        yield from stream_batch(plan, self.session, self._table, self._versions, self.settings.max_batch_rows, functions)
+        self._functions = added((self._functions, functions.metrics()))
 
     def _run_sinks(self) -> None:
         try:
@@ -171,7 +182,7 @@ class BatchExecution:
         from tableapi.runtime.execute import Summary
 
         end = self._ended_s if self._ended_s is not None else time.monotonic()
-        return Summary(None, self._rows_out, 0, 0, end - self._started_s)
+        return Summary(None, self._rows_out, 0, 0, end - self._started_s, self._functions)
 
 
 def _read_all(source: Source, schema: dict[str, pl.DataType], *, with_kinds: bool = False) -> pl.LazyFrame:

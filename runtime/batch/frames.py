@@ -19,8 +19,8 @@ from tableapi.plan.rex import AggCall
 from tableapi.runtime.batch.ranking import Ints, Mask, Partitions, argument
 from tableapi.runtime.expressions import aggregate_of, finish_aggregate, lower_aggregate
 from tableapi.runtime.expressions import lower as lower_rex
-from tableapi.runtime.udf import FunctionScope
-from tableapi.runtime.udf_aggregate import AggregateRunner
+from tableapi.runtime.udf_aggregate import FramesTask
+from tableapi.runtime.udf_scope import FunctionRunner
 
 _CHUNK_ROWS = 4_000_000
 
@@ -68,7 +68,7 @@ class FrameEvaluator:
 
     rows: pl.DataFrame
     session: SessionContext
-    functions: FunctionScope
+    functions: FunctionRunner
     partitions: Partitions
 
     def evaluate(self, call: AggCall, frames: Frames) -> pl.Series:
@@ -138,31 +138,16 @@ class FrameEvaluator:
         return pl.concat(parts).gather(which)
 
     def _python(self, call: AggCall, frames: Frames) -> pl.Series:
-        """A Python aggregate; frames that only grow continue one accumulator."""
+        """A Python aggregate."""
         kept = np.ones(self.rows.height, dtype=np.bool_)
         if call.filter is not None:
             kept = self.rows[call.filter].fill_null(False).to_numpy()
         rows, frames = self.rows.filter(pl.Series(kept)), frames.among(kept)
         frames, which = frames.different()
-        types = tuple(arg.type for arg in call.args)
-        runner = AggregateRunner(call.udaf, types, call.type, self.session.time_zone, self.functions)
+        task = FramesTask(call.udaf, tuple(arg.type for arg in call.args), call.type, self.session.time_zone)
         args = [argument(arg, rows) for arg in call.args]
-        bounds = list(zip(frames.low.tolist(), frames.high.tolist(), strict=True))
-        if runner.is_columnar:
-            values = [runner.whole_group([a[low:high] for a in args]) for low, high in bounds]
-        else:
-            values = list(_growing(runner, runner.rows(args), bounds))
-        return runner.column(values).gather(which)
-
-
-def _growing(runner: AggregateRunner, rows: list[tuple[object, ...]], bounds: list[tuple[int, int]]) -> Iterator[object]:
-    accumulator, low, high = None, -1, -1
-    for first, last in bounds:
-        if accumulator is None or first != low or last < high:
-            accumulator, low, high = runner.create(), first, first
-        accumulator = runner.accumulate(accumulator, rows[high:last])
-        high = last
-        yield runner.value(accumulator)
+        found = self.functions.run(task, task.frame(args, frames.low.tolist(), frames.high.tolist()))
+        return found.to_series().gather(which)
 
 
 def _gather(values: pl.Series, positions: Ints) -> pl.Series:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterator
 
 import polars as pl
 
+from tableapi.errors import JobCancelledError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Node
 from tableapi.runtime.batch.context import Lowering, Sources
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
+from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 OPTIMIZATIONS = pl.QueryOptFlags(check_order_observe=False)
 """Polars' pass `check_order_observe` takes the choice between two constants for an expression that has no order, and drops the sort
 below it. Plans keep only sorts that matter, so nothing is lost without the pass."""
+
+READY_FRAMES = 2
+"""Frames that wait to be taken before the query waits."""
+
+WAIT_SLICE_S = 0.2
+"""Waits are cut into pieces, so that an interrupt is noticed."""
 
 
 def run_batch(node: Node, session: SessionContext, sources: Sources, versions: Sources | None = None) -> pl.DataFrame:
@@ -38,10 +48,18 @@ def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
 
 
 def stream_batch(
-    node: Node, session: SessionContext, sources: Sources, versions: Sources | None = None, max_rows: int = 65_536
+    node: Node,
+    session: SessionContext,
+    sources: Sources,
+    versions: Sources | None = None,
+    max_rows: int = 65_536,
+    functions: FunctionRunner | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Like `run_batch`, but hands over the rows as they become ready, in frames of at most about `max_rows` rows."""
-    lowering = Lowering(session, sources, versions, dispatch)
+    """Like `run_batch`, but hands over the rows as they become ready, in frames of at most about `max_rows` rows.
+
+    `functions` says where Python functions run (None: here); it is closed at the end.
+    """
+    lowering = Lowering(session, sources, versions, dispatch, functions or FunctionScope())
     try:
         yield from iter_batches(lower_with(lowering, node), max_rows)
     finally:
@@ -49,10 +67,64 @@ def stream_batch(
 
 
 def iter_batches(lazy: pl.LazyFrame, max_rows: int = 65_536) -> Iterator[pl.DataFrame]:
-    """The rows of a lazy frame in order, in frames of at most about `max_rows` rows, without holding them all."""
+    """The rows of a lazy frame in order, in frames of at most about `max_rows` rows, without holding them all.
+
+    The query runs in a thread of its own, so that Ctrl-C reaches the program at once. An interrupted query fails: Polars' own
+    iterator would end as if it were complete. Leaving the iterator stops the query.
+    """
+    query = _Query(lazy, max_rows)
     with clean_failures():
-        for batch in lazy.collect_batches(
-            chunk_size=max_rows, maintain_order=True, engine="streaming", optimizations=OPTIMIZATIONS
-        ):
-            if batch.height:
-                yield batch
+        try:
+            yield from query.frames()
+        finally:
+            query.stop()
+
+
+class _Query:
+    """A running query whose frames are taken one by one."""
+
+    def __init__(self, lazy: pl.LazyFrame, max_rows: int) -> None:
+        self._lazy, self._max_rows = lazy, max_rows
+        self._found: queue.Queue[pl.DataFrame | BaseException | None] = queue.Queue(READY_FRAMES)
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._run, name="tableapi-query", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        end: BaseException | None = None
+        try:
+            self._lazy.sink_batches(
+                self._put, chunk_size=self._max_rows, maintain_order=True, engine="streaming", optimizations=OPTIMIZATIONS
+            )
+        except KeyboardInterrupt:
+            end = JobCancelledError("the query was interrupted")
+        except BaseException as error:  # noqa: BLE001 - whatever the query fails with is the program's to see
+            end = error
+        self._put(end)
+
+    def _put(self, found: pl.DataFrame | BaseException | None) -> bool:
+        """Waits for room; TRUE when nobody wants more."""
+        while not self._is_stopped:
+            try:
+                self._found.put(found, timeout=WAIT_SLICE_S)
+            except queue.Full:
+                continue
+            return False
+        return True
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        while True:
+            try:
+                found = self._found.get(timeout=WAIT_SLICE_S)
+            except queue.Empty:
+                continue
+            if found is None:
+                return
+            if isinstance(found, BaseException):
+                raise found
+            if found.height:
+                yield found
+
+    def stop(self) -> None:
+        """Lets the query end."""
+        self._is_stopped = True

@@ -210,10 +210,9 @@ class ClusterJob:
         self._reactor.remove_link(worker.link)
         worker.link.close()
         self._dead.add(subtask)
-        code = worker.process.wait()
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        doing = worker.last_words()
         error = ExecutionError(
-            f"a worker process of job '{self._record.name}' died ({how})",
+            f"a worker process of job '{self._record.name}' died ({worker.how_it_ended()})" + (f": {doing}" if doing else ""),
             fix="look for the reason in its output; a process killed by signal 9 may have been out of memory",
         )
         if self._error is None or isinstance(self._error, StreamClosedError):

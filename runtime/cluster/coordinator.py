@@ -1,6 +1,7 @@
 """The way in: `LocalExecutor.submit` runs a job graph on this machine.
 
-Parallelism 1 runs in a thread of the calling process, so that small queries start at once; more runs in warm worker processes.
+Parallelism 1 runs in a thread of the calling process, so that small queries start at once; more runs in warm worker processes,
+and so does a job with Python functions that is not tiny. The functions of a batch job run in the same processes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import itertools
 import os
 import threading
 import uuid
+from typing import TYPE_CHECKING
 
 from tableapi.errors import StreamClosedError
 from tableapi.runtime.cluster.handle import JobHandle, JobMetrics, JobRecord, JobStatus, VertexMetrics
 from tableapi.runtime.cluster.lifecycle import measure
 from tableapi.runtime.cluster.pool import WorkerPool
 from tableapi.runtime.planner.graph import JobGraph
+
+if TYPE_CHECKING:
+    from tableapi.runtime.cluster.function_pool import FunctionPool
+    from tableapi.runtime.udf_scope import FunctionSettings
 
 __all__ = ["JobHandle", "JobMetrics", "JobStatus", "LocalExecutor", "VertexMetrics"]
 
@@ -61,7 +67,7 @@ class LocalExecutor:
 
     def _run(self, graph: JobGraph, number: int, record: JobRecord) -> None:
         try:
-            if graph.config.parallelism == 1 and self._in_process:
+            if graph.config.parallelism == 1 and self._in_process and not graph.config.is_isolated:
                 from tableapi.runtime.cluster.local_job import run_local_job
 
                 run_local_job(graph, number, record)
@@ -72,6 +78,14 @@ class LocalExecutor:
         finally:
             with self._lock:
                 del self._jobs[number]
+
+    def functions(self, workers: int, settings: FunctionSettings) -> FunctionPool:
+        """Worker processes for the Python functions of a batch job, which start at once."""
+        from tableapi.runtime.cluster.function_pool import FunctionPool
+
+        pool = FunctionPool(self._pool, workers, settings)
+        pool.start()
+        return pool
 
     def warm_up(self, parallelism: int) -> None:
         """Starts workers for jobs of this parallelism, so that the first one need not wait for them. Returns at once."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import add
 
 import polars as pl
 
@@ -41,6 +42,10 @@ class JobStatus(Enum):
     def is_terminal(self) -> bool:
         """Whether the job has ended, one way or another."""
         return self in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELED)
+
+
+FUNCTION = "function."
+"""Begins the names of counters that Python functions keep."""
 
 
 @dataclass
@@ -76,6 +81,7 @@ class JobMetrics:
         duration_s: Seconds since the start, or until the end.
         state_bytes: Memory held by operator state.
         vertices: One entry per step, in the order of the graph.
+        functions: The metrics of Python functions, by dotted name.
     """
 
     rows_in: int
@@ -85,6 +91,18 @@ class JobMetrics:
     duration_s: float
     state_bytes: int
     vertices: tuple[VertexMetrics, ...]
+    functions: Mapping[str, int] = field(default_factory=dict)
+
+
+def added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Counters of several workers or steps together: sums, but the largest of maxima and the smallest of minima."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in list(part.items()):
+            words = name.replace(".", "_").split("_")
+            together = max if "max" in words else min if "min" in words else add
+            total[name] = together(total[name], value) if name in total else value
+    return total
 
 
 StateTables = dict[str, dict[str, pl.DataFrame]]
@@ -246,6 +264,7 @@ class JobRecord:
             duration_s=(time.monotonic() if self._ended_s is None else self._ended_s) - self._started_s,
             state_bytes=sum(c.get("state_bytes", 0) for c in late),
             vertices=tuple(vertices),
+            functions=added({n.removeprefix(FUNCTION): v for n, v in c.items() if n.startswith(FUNCTION)} for c in late),
         )
 
 

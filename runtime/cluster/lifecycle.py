@@ -11,7 +11,7 @@ import polars as pl
 from tableapi.connectors.base import Sink, Split
 from tableapi.runtime.cluster.clock import clock_for
 from tableapi.runtime.cluster.diagnosis import WorkerNote, explain
-from tableapi.runtime.cluster.handle import JobRecord, StateTables, VertexMetrics
+from tableapi.runtime.cluster.handle import JobRecord, StateTables, VertexMetrics, added
 from tableapi.runtime.planner.graph import CollectSpec, JobGraph, SinkSpec, SourceSpec
 
 
@@ -85,10 +85,6 @@ def merged_state(parts: Iterable[StateTables]) -> StateTables:
 
 
 def _sum(a: VertexMetrics, b: VertexMetrics) -> VertexMetrics:
-    counters = dict(a.counters)
-    for name, value in dict(b.counters).items():
-        known = counters.get(name, 0)
-        counters[name] = max(known, value) if "max" in name.split("_") else known + value
     return VertexMetrics(
         a.uid,
         a.name,
@@ -97,5 +93,5 @@ def _sum(a: VertexMetrics, b: VertexMetrics) -> VertexMetrics:
         min(a.watermark_ms, b.watermark_ms),
         a.busy_s + b.busy_s,
         a.batches_in + b.batches_in,
-        counters,
+        added((a.counters, b.counters)),
     )

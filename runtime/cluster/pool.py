@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import queue
 import socket
@@ -15,8 +16,10 @@ from typing import Any
 
 import tableapi
 from tableapi.errors import StreamClosedError
+from tableapi.runtime import last_words
 from tableapi.runtime.cluster.protocol import Peer
 from tableapi.runtime.exchange.link import Link
+from tableapi.runtime.exchange.shared_memory import anonymous_file
 
 EXIT_GRACE_S = 2.0
 
@@ -28,12 +31,22 @@ class WorkerProcess:
     id: int
     process: subprocess.Popen[bytes]
     link: Link
+    page: mmap.mmap
     peers: set[int] = field(default_factory=set)
 
     @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
         return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """What a process that has ended was doing; empty when it was not in a user's function."""
+        return last_words.read(self.page)
+
+    def how_it_ended(self) -> str:
+        """Waits for the end of the process, and says how it came about."""
+        code = self.process.wait()
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 class WorkerPool:
@@ -105,16 +118,19 @@ class WorkerPool:
         if self._spawner is None:
             self._spawner = _Spawner()
         ours, theirs = socket.socketpair()
+        page = anonymous_file(last_words.PAGE_BYTES)
         with theirs:
-            command = [sys.executable, "-P", "-m", "tableapi.runtime.cluster.worker", str(theirs.fileno()), str(os.getpid())]
+            fds = (theirs.fileno(), page)
+            arguments = (theirs.fileno(), os.getpid(), page)
             process = self._spawner.start(
-                command,
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-P", "-m", "tableapi.runtime.cluster.worker", *map(str, arguments)],
+                pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 env=_environment(parallelism),
                 start_new_session=True,
             )
-        worker = WorkerProcess(self._count, process, Link(ours))
+        worker = WorkerProcess(self._count, process, Link(ours), mmap.mmap(page, last_words.PAGE_BYTES))
+        os.close(page)
         self._count += 1
         self._all[worker.id] = worker
         return worker

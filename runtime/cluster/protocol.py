@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tableapi.errors import ExecutionError
@@ -76,6 +76,44 @@ class Submit:
     workers: tuple[int, ...]
     directory: str
     sys_path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Run Python functions for this job: what is sent next are definitions and rows.
+
+    Args:
+        job: Number of the job, unique in the session.
+        settings: `FunctionSettings`, pickled.
+        subtask, parallelism: Which of how many workers that serve this job.
+        directory, sys_path: Working directory of the program, and where it finds modules.
+    """
+
+    job: int
+    settings: bytes
+    subtask: int
+    parallelism: int
+    directory: str
+    sys_path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """A task for a Python function.
+
+    Args:
+        job: The job that is served.
+        number: The channel on which rows for this task come and results go.
+        task: The task without its function, pickled.
+        function_number: Which of the job's functions.
+        function: The function's wrapper, pickled; None when it has been sent before.
+    """
+
+    job: int
+    number: int
+    task: bytes
+    function_number: int
+    function: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +192,8 @@ class Closed:
 
     job: int
     failure: Failure | None = None
+    metrics: dict[str, int] = field(default_factory=dict)
+    """What the Python functions counted that were served."""
 
 
 def failure_trace(error: BaseException) -> str:

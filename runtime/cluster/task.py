@@ -19,7 +19,7 @@ from tableapi.runtime.cluster.clock import clock_for
 from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.endpoints import CollectOperator, ResultOutput, SinkOperator
 from tableapi.runtime.cluster.event_time import event_times
-from tableapi.runtime.cluster.handle import StateTables, VertexMetrics
+from tableapi.runtime.cluster.handle import FUNCTION, StateTables, VertexMetrics
 from tableapi.runtime.cluster.layout import EdgePlan, Layout, lay_out
 from tableapi.runtime.cluster.sources import POLL_S, SourceRun
 from tableapi.runtime.cluster.vertex import ChainedOutput, Emitter, ExchangeOutput, Stopwatch, VertexRun
@@ -28,6 +28,7 @@ from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex
 from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
+from tableapi.runtime.udf_scope import FunctionScope
 
 Assignment = Mapping[int, Sequence[Split]]
 """The splits that a worker reads, by vertex id."""
@@ -71,6 +72,7 @@ class Task:
         self._outgoing: dict[tuple[int, int], Sender] = {}
         self._timers: list[tuple[int, int]] = []
         self._timer_set: set[tuple[int, int]] = set()
+        self._functions: list[tuple[Emitter, FunctionScope]] = []
         self._next_source = 0
         self._has_told_idle = False
         self._build(lay_out(graph, graph.config.parallelism))
@@ -165,6 +167,8 @@ class Task:
     def _context(self, emitter: Emitter) -> OperatorContext:
         config = self.graph.config
         vertex_id = emitter.vertex.id
+        scope = FunctionScope(config.functions, self.subtask, config.parallelism)
+        self._functions.append((emitter, scope))
         context = OperatorContext(
             emit=emitter.emit,
             session=config.session,
@@ -173,6 +177,7 @@ class Task:
             parallelism=config.parallelism,
             set_timer=lambda time_ms: self._set_timer(time_ms, vertex_id),
             max_batch_rows=config.max_batch_rows,
+            functions=scope,
         )
         emitter.metrics.counters = context.metrics
         return context
@@ -252,6 +257,8 @@ class Task:
 
     def metrics(self) -> list[VertexMetrics]:
         """What each vertex has done so far on this worker."""
+        for emitter, scope in self._functions:
+            emitter.metrics.counters.update({f"{FUNCTION}{name}": value for name, value in scope.metrics().items()})
         return [e.metrics for e in (*self._sources, *self._runs.values())]
 
     def state(self) -> StateTables:
@@ -277,6 +284,8 @@ class Task:
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.finish, success)
+            for _, scope in self._functions:
+                stack.callback(scope.close)
             for run in self._runs.values():
                 stack.callback(run.operator.close)
             for source in self._sources:

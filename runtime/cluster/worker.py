@@ -18,9 +18,10 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tableapi.errors import StreamClosedError
+from tableapi.runtime import last_words
 from tableapi.runtime.cluster.channels import RemoteSender, Sender
 from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.handle import VertexMetrics
@@ -30,6 +31,7 @@ from tableapi.runtime.cluster.protocol import (
     Close,
     Closed,
     Credit,
+    Define,
     Done,
     Failed,
     Failure,
@@ -39,6 +41,7 @@ from tableapi.runtime.cluster.protocol import (
     Peer,
     Ready,
     Report,
+    Serve,
     Start,
     Submit,
     pack_failure,
@@ -47,6 +50,9 @@ from tableapi.runtime.cluster.task import Task
 from tableapi.runtime.exchange.link import Delivery, Handed, Link
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.failures import clean_failures
+
+if TYPE_CHECKING:
+    from tableapi.runtime.cluster.function_server import FunctionServer
 
 REPORT_INTERVAL_S = 0.2
 
@@ -60,6 +66,7 @@ class Worker:
         self._peers: dict[int, Link] = {}
         self._inbox: deque[Any] = deque()
         self._task: Task | None = None
+        self._server: FunctionServer | None = None
         self._job = -1
         self._subtasks: dict[int, int] = {}
         self._result_senders: dict[int, Sender] = {}
@@ -121,8 +128,14 @@ class Worker:
                 self._build(order)
             case Start(job=job) if job == self._job:
                 self._open()
+            case Close(job=job) if self._server is not None and job == self._job:
+                self._end_service()
             case Close(job=job, success=success):
                 self._close(job, success)
+            case Serve():
+                self._serve(order)
+            case Define(job=job) | Delivery(job=job) if self._server is not None and job == self._job:
+                self._work(order)
             case Inspect(job=job) if job == self._job:
                 self._inspect()
             case Handed(message=Peer(worker_id=worker_id), fd=fd):
@@ -133,9 +146,7 @@ class Worker:
         self._subtasks = {worker_id: subtask for subtask, worker_id in enumerate(order.workers)}
         self._result_senders = {}
         try:
-            with suppress(FileNotFoundError):
-                os.chdir(order.directory)
-            sys.path.extend(p for p in order.sys_path if p not in sys.path)
+            _move_to(order.directory, order.sys_path)
             graph, splits = pickle.loads(order.graph), pickle.loads(order.splits)
             links = {s: self._peers[w] for w, s in self._subtasks.items() if s != order.subtask}
 
@@ -160,6 +171,38 @@ class Worker:
             self._fail(error)
         else:
             self._is_running = True
+
+    def _serve(self, order: Serve) -> None:
+        from tableapi.runtime.cluster.function_server import FunctionServer
+
+        self._job, self._task, self._is_running = order.job, None, False
+        _move_to(order.directory, order.sys_path)
+        self._server = FunctionServer(order, self._control)
+
+    def _work(self, order: Define | Delivery) -> None:
+        assert self._server is not None
+        try:
+            if isinstance(order, Define):
+                self._server.define(order)
+                return
+            result = self._server.answer(order)
+        except BaseException as error:  # noqa: BLE001 - whatever a function fails with is the program's to see
+            self._say(Failed(self._job, pack_failure(error)))
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._control.send_batch(self._job, order.channel, result, 0)
+
+    def _end_service(self) -> None:
+        assert self._server is not None
+        job, server, failure = self._job, self._server, None
+        self._job, self._server = -1, None
+        metrics = server.metrics()
+        try:
+            server.close()
+        except BaseException as error:  # noqa: BLE001 - whatever a function fails with is the program's to see
+            failure = pack_failure(error)
+        self._say(Closed(job, failure, metrics))
 
     def _inspect(self) -> None:
         assert self._task is not None
@@ -224,6 +267,13 @@ class Worker:
                     self._task.credit(peer, channel, cost)
 
 
+def _move_to(directory: str, sys_path: tuple[str, ...]) -> None:
+    """Works where the program works, and finds the modules that it finds."""
+    with suppress(FileNotFoundError):
+        os.chdir(directory)
+    sys.path.extend(p for p in sys_path if p not in sys.path)
+
+
 def _end_with(parent: int) -> None:
     """Asks the system to end this process when its parent ends, where it can be asked."""
     if sys.platform == "linux":
@@ -252,10 +302,14 @@ def _warm_up() -> None:
 
 
 def main() -> None:
-    """Runs the worker of the socket whose descriptor is the first argument; the second is the process id of the parent."""
+    """Runs the worker of the socket whose descriptor is the first argument.
+
+    The second is the process id of the parent, the third the descriptor of the page for last words.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    fd, parent = int(sys.argv[1]), int(sys.argv[2])
+    fd, parent, page = (int(a) for a in sys.argv[1:])
     _end_with(parent)
+    last_words.attach(page)
     os.set_inheritable(fd, False)
     threading.Thread(target=_watch, args=(fd,), name="watchdog", daemon=True).start()
     link = Link(socket.socket(fileno=fd))

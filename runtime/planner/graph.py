@@ -10,6 +10,7 @@ from tableapi.connectors.base import Sink, Source
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.rex import Rex
 from tableapi.runtime.stream.operator import OperatorSpec
+from tableapi.runtime.udf_scope import FunctionSettings
 from tableapi.tablespec import RowSchema
 
 KEY_GROUPS = 128
@@ -122,6 +123,10 @@ class JobConfig:
     name: str = "job"
     clock_file: str | None = None
     """A file that shows processing time, for tests (None: the machine's clock)."""
+    functions: FunctionSettings = field(default_factory=FunctionSettings)
+    """What the session says about Python functions."""
+    is_isolated: bool = False
+    """Run in worker processes also where one thread of this process would do."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tableapi.errors import UnsupportedError
-from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, SessionContext, lookup
+from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, lookup
 from tableapi.plan.nodes import NamedAgg
 from tableapi.plan.rex import AggCall, Ref, Rex
 from tableapi.runtime.expressions import aggregate_of, exact, finish_aggregate, lower
@@ -23,7 +23,7 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import Chains
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
-from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.operator import OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.running import CUMULATIVE, cumulative
 from tableapi.tablespec import RowSchema
 from tableapi.types import ArrayType
@@ -100,13 +100,14 @@ class AggregateSet:
         self,
         input: RowSchema,
         aggregates: Sequence[NamedAgg],
-        session: SessionContext,
+        context: OperatorContext,
         retracts: bool,
         merges: bool = False,
     ) -> None:
         check_supported(aggregates)
         self._merges = merges
-        self._input, self._aggregates, self._session, self._retracts = input, tuple(aggregates), session, retracts
+        self._input, self._aggregates, self._retracts = input, tuple(aggregates), retracts
+        self._session, self._functions = context.session, context.functions
         self._sources: list[_Source] = []
         self._calls: list[_Call] = []
         self._bound = 0
@@ -157,7 +158,7 @@ class AggregateSet:
         from tableapi.runtime.udf_aggregate import AggregateRunner, udaf_expression
 
         types = tuple(arg.type for arg in call.args)
-        runner = AggregateRunner(call.udaf, types, call.type, self._session.time_zone)
+        runner = AggregateRunner(call.udaf, types, call.type, self._session.time_zone, self._functions)
         fields = {f"a{i}": t.to_polars() for i, t in enumerate(types)} or {"row": pl.Int64()}
         inputs = [arg.alias(f"a{i}") for i, arg in enumerate(args)] or [pl.int_range(pl.len()).alias("row")]
         is_incremental = not runner.is_columnar and (not self._retracts or runner.can_retract)
@@ -168,7 +169,7 @@ class AggregateSet:
             return pl.col(column)
         make = partial(running_value, kind, pl.Struct(fields))
         column = self._keep(source, key, arguments, kind, pl.Struct(fields), make)
-        return udaf_expression(column, call, self._session.time_zone)
+        return udaf_expression(column, call, self._session.time_zone, self._functions)
 
     def _keep(
         self,

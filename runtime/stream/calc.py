@@ -161,7 +161,7 @@ def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Ca
 
     def run(frame: pl.DataFrame) -> pl.DataFrame:
         for stage in stages:
-            frame = _with_udfs(frame, stage, context.session)
+            frame = _with_udfs(frame, stage, context)
         made = select(frame, fixed if fixed is not None else expressions(session_now(context)))
         if not passed:
             return made
@@ -170,10 +170,10 @@ def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Ca
     return run
 
 
-def _with_udfs(frame: pl.DataFrame, stage: list[tuple[str, UdfCall]], session: SessionContext) -> pl.DataFrame:
+def _with_udfs(frame: pl.DataFrame, stage: list[tuple[str, UdfCall]], context: OperatorContext) -> pl.DataFrame:
     from tableapi.runtime.udf import udf_expression
 
-    return frame.with_columns([udf_expression(call, session).alias(name) for name, call in stage])
+    return frame.with_columns([udf_expression(call, context.session, context.functions).alias(name) for name, call in stage])
 
 
 def session_now(context: OperatorContext) -> SessionContext:

@@ -50,32 +50,27 @@ class Correlate(Operator):
     """
 
     def __init__(self, spec: CorrelateSpec) -> None:
-        from tableapi.runtime.udf import FunctionScope
-
         self._spec = spec
-        self._scope = FunctionScope()
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
+        from tableapi.runtime.udf_table import TableTask
+
+        spec = self._spec
+        self._task = TableTask(spec.function, tuple(a.type for a in spec.args), spec.outputs, context.session.time_zone)
         columns = [NamedRex(f"__arg_{i}", rex) for i, rex in enumerate(self._spec.args)]
         self._arguments = compile_columns(columns, context) if columns else None
         condition = self._spec.condition
         self._condition = None if condition is None else compile_filter(condition, context)
 
     def process(self, input: int, batch: Batch) -> None:
-        from tableapi.runtime.udf import call_table_function
+        from tableapi.runtime.udf_table import SOURCE
 
         spec = self._spec
-        counts, found = call_table_function(
-            spec.function,
-            [] if self._arguments is None else self._arguments(batch.frame).get_columns(),
-            spec.outputs,
-            arg_types=[arg.type for arg in spec.args],
-            height=batch.height,
-            time_zone=self.context.session.time_zone,
-            scope=self._scope,
-        )
-        rows, results = np.repeat(np.arange(batch.height), counts.to_numpy()), np.arange(found.height)
+        arguments = pl.DataFrame(height=batch.height) if self._arguments is None else self._arguments(batch.frame)
+        found = self.context.functions.run(self._task, arguments)
+        rows, results = found[SOURCE].to_numpy().astype(np.int64), np.arange(found.height)
+        found = found.drop(SOURCE)
         if self._condition is not None and len(rows):
             joined = batch.frame[rows].with_columns(found.get_columns())
             met = self._condition(joined).to_numpy()
@@ -90,6 +85,3 @@ class Correlate(Operator):
         frame = batch.frame[rows].with_columns(take_or_null(found, results).get_columns())
         kinds = None if batch.is_insert_only else pl.Series("kind", batch.kind_values()[rows], dtype=KIND_DTYPE)
         emit_in_pieces(self.context.emit, Batch(frame, kinds), self.context.max_batch_rows)
-
-    def close(self) -> None:
-        self._scope.close()

@@ -68,7 +68,7 @@ class GroupAggregate(Operator):
     def open(self, context: OperatorContext) -> None:
         super().open(context)
         spec = self._spec
-        self._aggregates = AggregateSet(spec.input, spec.aggregates, context.session, not spec.input_is_insert_only)
+        self._aggregates = AggregateSet(spec.input, spec.aggregates, context, not spec.input_is_insert_only)
 
     def process(self, input: int, batch: Batch) -> None:
         slots, new_rows = self._index.insert(batch.frame)

@@ -15,6 +15,7 @@ import polars as pl
 
 from tableapi.functions.registry import SessionContext
 from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.udf_scope import FunctionScope
 
 
 class Clock(Protocol):
@@ -73,6 +74,8 @@ class OperatorContext:
     max_batch_rows: int = 65_536
     watermark_ms: int | None = None
     """The watermark that row-wise steps have reached, for CURRENT_WATERMARK(); None before the first."""
+    functions: FunctionScope = field(default_factory=FunctionScope)
+    """The Python functions of this worker's part of the job; whoever made the context closes them."""
 
 
 class Operator:

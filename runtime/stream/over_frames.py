@@ -17,7 +17,7 @@ from tableapi.plan.rex import SortKey
 from tableapi.runtime.batch.frames import FrameEvaluator
 from tableapi.runtime.batch.over import SortedWindow, is_ranking
 from tableapi.runtime.batch.ranking import RANKING
-from tableapi.runtime.udf import FunctionScope
+from tableapi.runtime.udf_scope import FunctionScope
 
 if TYPE_CHECKING:
     from tableapi.runtime.stream.over import OverSpec

@@ -42,8 +42,6 @@ class TimeOver(Operator):
     """
 
     def __init__(self, spec: OverSpec, time_column: str) -> None:
-        from tableapi.runtime.udf import FunctionScope
-
         self._spec, self._time = spec, time_column
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.partition_by})
@@ -52,7 +50,6 @@ class TimeOver(Operator):
         self._history = RowStore(types)
         self._by_partition = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
-        self._scope = FunctionScope()
         self._swept = 1024
 
     def open(self, context: OperatorContext) -> None:
@@ -63,7 +60,7 @@ class TimeOver(Operator):
             return
         calls = tuple(_as_count(call) for call in spec.calls)
         if all(c.call.udaf is None and c.call.function not in _LOOK_BACK for c in calls):
-            aggregates = AggregateSet(spec.input, calls, context.session, False)
+            aggregates = AggregateSet(spec.input, calls, context, False)
             self._aggregates = aggregates if aggregates.can_run else None
 
     def process(self, input: int, batch: Batch) -> None:
@@ -118,7 +115,7 @@ class TimeOver(Operator):
         before = self._history.gather(ids).with_columns(pl.Series(SLOT, touched[positions]), pl.Series(ID, ids))
         now = rows.with_columns(pl.Series(ID, new_ids)).select(before.columns)
         both = ordered(pl.concat([before, now]), self._spec.order_by)
-        values = compute(both, self._spec, self.context.session, self._scope)
+        values = compute(both, self._spec, self.context.session, self.context.functions)
         is_new = np.zeros(self._history.bound, dtype=np.bool_)
         is_new[new_ids] = True
         chosen = pl.Series(is_new[both[ID].to_numpy()])
@@ -199,9 +196,6 @@ class TimeOver(Operator):
             "waiting": self._waiting.rows(types).frame,
             "history": self._history.gather(self._history.live_ids()),
         }
-
-    def close(self) -> None:
-        self._scope.close()
 
 
 _LOOK_BACK = frozenset({"LEAD", "LAG", "RANK", "DENSE_RANK"})

@@ -33,8 +33,6 @@ class UpdatingOver(Operator):
     """
 
     def __init__(self, spec: OverSpec) -> None:
-        from tableapi.runtime.udf import FunctionScope
-
         self._spec = spec
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.partition_by})
@@ -45,7 +43,6 @@ class UpdatingOver(Operator):
         self._equal = None if spec.input_is_insert_only else KeyIndex(types)
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
-        self._scope = FunctionScope()
 
     def process(self, input: int, batch: Batch) -> None:
         slots, _ = self._index.insert(batch.frame)
@@ -90,7 +87,7 @@ class UpdatingOver(Operator):
         names = [c.name for c in self._spec.calls]
         ids = rows[ID].to_numpy().copy()
         if len(ids):
-            after = compute(rows, self._spec, self.context.session, self._scope)
+            after = compute(rows, self._spec, self.context.session, self.context.functions)
         else:
             after = self._results.gather(NONE)
         is_old = np.isin(ids, added, assume_unique=True, invert=True)
@@ -133,6 +130,3 @@ class UpdatingOver(Operator):
     def state(self) -> dict[str, pl.DataFrame]:
         ids = self._rows.live_ids()
         return {"rows": hstack([self._rows.gather(ids), self._results.gather(ids)])}
-
-    def close(self) -> None:
-        self._scope.close()

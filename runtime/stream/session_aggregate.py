@@ -49,7 +49,7 @@ class SessionAggregate(WindowedOperator):
         super().open(context)
         spec = self._spec
         self.zone = WindowZone.of(spec.input[spec.window.time_column].type, context.session.time_zone)
-        self._aggregates = AggregateSet(spec.input, spec.aggregates, context.session, not spec.input_is_insert_only, True)
+        self._aggregates = AggregateSet(spec.input, spec.aggregates, context, not spec.input_is_insert_only, True)
         if not spec.input_is_insert_only and self._aggregates.keeps_values:
             raise UnsupportedError(
                 "a SESSION window over an updating input can only COUNT and SUM (and AVG, STDDEV, …)",

@@ -132,7 +132,7 @@ class SliceAggregate(WindowedOperator):
         self._aggregates = AggregateSet(
             spec.input,
             spec.aggregates,
-            context.session,
+            context,
             not spec.input_is_insert_only,
             spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
         )
@@ -341,7 +341,7 @@ class AttachedWindowAggregate(WindowedOperator):
         self._aggregates = AggregateSet(
             spec.input,
             spec.aggregates,
-            context.session,
+            context,
             not spec.input_is_insert_only,
             spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
         )

@@ -25,8 +25,10 @@ from tableapi.plan.nodes import (
 )
 from tableapi.plan.rex import AggCall, Literal, UdfCall
 from tableapi.row import Row
-from tableapi.runtime.udf import FunctionScope, call_table_function, evaluate_scalar, split_udfs
+from tableapi.runtime.udf import ScalarTask, split_udfs
 from tableapi.runtime.udf_aggregate import AggregateRunner
+from tableapi.runtime.udf_scope import FunctionScope
+from tableapi.runtime.udf_table import SOURCE, TableTask
 from tableapi.tablespec import Field
 from tableapi.types import DataTypes
 from tableapi.udf import AggregateFunction, AsyncScalarFunction, ScalarFunction, udaf, udf, udtf
@@ -36,6 +38,12 @@ T = table({"k": STRING, "a": BIGINT, "b": BIGINT}, [("x", 1, 2), ("x", None, 4),
 
 def pick(function, *args, source=T):
     return [r[0] for r in run(Project(source, (NamedRex("r", UdfCall(function.result_type, function, args)),))).rows()]
+
+
+def evaluate_scalar(function, args, result_type, *, arg_types=None, height=1, time_zone="UTC"):
+    frame = pl.DataFrame([a.alias(f"a{i}") for i, a in enumerate(args)]) if args else pl.DataFrame(height=height)
+    task = ScalarTask(function, tuple(arg_types or [None] * len(args)), result_type, time_zone)
+    return FunctionScope().run(task, frame).to_series()
 
 
 @udf(result_type=BIGINT)
@@ -152,7 +160,7 @@ def test_values_arrive_and_return_in_python_form(data_type, value):
     column = evaluate_scalar(udf(lambda: value, result_type=data_type), [], data_type, height=2)
     again = evaluate_scalar(same, [column], data_type, arg_types=[data_type])
     assert seen == [value, value]
-    assert again.equals(column)
+    assert again.to_list() == column.to_list()
     assert again.dtype == data_type.to_polars()
 
 
@@ -205,15 +213,15 @@ def test_columnar_functions_must_return_as_many_values():
         evaluate_scalar(short, [pl.Series([1, 2, 3])], BIGINT)
 
 
-def test_table_functions_return_counts_and_rows():
+def test_table_functions_return_rows_and_their_source():
     pairs = udtf(lambda n: [(i, str(i)) for i in range(n)], result_types=[INT, STRING])
     fields = (Field("i", INT), Field("s", STRING))
-    counts, found = call_table_function(pairs, [pl.Series([2, 0, 1])], fields)
-    assert counts.to_list() == [2, 0, 1]
-    assert found.rows() == [(0, "0"), (1, "1"), (0, "0")]
+    found = FunctionScope().run(TableTask(pairs, (INT,), fields), pl.DataFrame({"n": [2, 0, 1]}))
+    assert found.columns == [SOURCE, "i", "s"]
+    assert found.rows() == [(0, 0, "0"), (0, 1, "1"), (2, 0, "0")]
     single = udtf(lambda n: None if n == 0 else n, result_types=INT)
-    counts, found = call_table_function(single, [pl.Series([2, 0])], (Field("i", INT),))
-    assert (counts.to_list(), found.rows()) == ([1, 0], [(2,)])
+    found = FunctionScope().run(TableTask(single, (INT,), (Field("i", INT),)), pl.DataFrame({"n": [2, 0]}))
+    assert found.rows() == [(0, 2)]
 
 
 class Mean(AggregateFunction):
@@ -268,7 +276,7 @@ def test_python_aggregate_over_rows():
 
 
 def test_runner_follows_the_accumulator_protocol():
-    runner = AggregateRunner(mean, (BIGINT, BIGINT), DOUBLE, scope=FunctionScope())
+    runner = AggregateRunner(mean, (BIGINT, BIGINT), DOUBLE, "UTC", FunctionScope())
     accumulator = runner.accumulate(runner.create(), [(1, 1), (3, 1), (8, 1)])
     assert runner.value(accumulator) == 4.0
     assert runner.can_retract

@@ -11,7 +11,7 @@ from tableapi.plan.rex import AggCall, Literal, Ref, SortKey
 from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
 from tableapi.runtime.stream.over import OverSpec
 from tableapi.runtime.stream.over_frames import SLOT, compute, ordered
-from tableapi.runtime.udf import FunctionScope
+from tableapi.runtime.udf_scope import FunctionScope
 from tableapi.testing import OperatorHarness, assert_changelog, fold
 from tableapi.types import DataTypes
 
