@@ -34,19 +34,18 @@ def _same_words(a: Any, i: int, b: Any, j: int) -> bool:
 def insert_words(start: int, words: Any, table: Any, keys: Any, free: Any, state: Any, slots: Any, new_rows: Any) -> int:
     """Finds or makes the slot of each row of `words` from `start` on.
 
-    `table` holds slot + 1 (0: empty); `keys[slot]` the words; `state` is [live, next slot, free count, new count]. Slots come
+    `table` holds slot + 1 (0: empty); `keys[slot]` the words; `state` is [live, next slot, free count, new count, most live]. Slots come
     from the stack `free`, then from the end. `new_rows` collects the rows that made a slot. Stops where the arrays must grow
     first; returns that row.
     """
     mask = np.uint64(len(table) - 1)
-    limit = len(table) - (len(table) >> 2) if len(table) < 4096 else len(table) >> 1
     n = words.shape[0]
     for i in range(start, n):
         p = _hash_words(words, i) & mask
         while True:
             entry = table[p]
             if entry == 0:
-                if state[0] >= limit or (state[2] == 0 and state[1] >= keys.shape[0]):
+                if state[0] >= state[4] or (state[2] == 0 and state[1] >= keys.shape[0]):
                     return i
                 if state[2] > 0:
                     state[2] -= 1
@@ -138,6 +137,15 @@ def group_slots(slots: Any, scratch: Any, groups: Any, unique: Any) -> int:
     for i in range(count):
         scratch[unique[i]] = -1
     return count
+
+
+@kernel
+def mark_bits(slots: Any, passed: Any, bits: Any, fresh: Any) -> None:
+    """Sets the bits of each row at its slot; `fresh` are those that were not set before."""
+    for i in range(len(slots)):
+        slot = slots[i]
+        fresh[i] = passed[i] & ~bits[slot]
+        bits[slot] |= passed[i]
 
 
 @kernel

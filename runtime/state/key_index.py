@@ -56,7 +56,8 @@ class KeyIndex:
         self._words: Words = np.zeros((16, width), dtype=np.int64)
         self._table = np.zeros(32, dtype=np.int32)
         self._free: Ids = np.empty(16, dtype=np.int64)
-        self._state = np.zeros(4, dtype=np.int64)
+        self._state = np.zeros(5, dtype=np.int64)
+        self._state[4] = _most_keys(self._table)
         self._stored = None if self._is_fixed else RowStore(self.schema)
         self._stored_at: Ids = np.full(16, -1, dtype=np.int64)
         self._collided: dict[tuple[Any, ...], int] = {}
@@ -188,10 +189,13 @@ class KeyIndex:
 
         if self._state[2] == 0 and self.bound >= len(self._words):
             self._words = grown(self._words, self.bound + 1)
+            if self._state[0] < self._state[4]:
+                return
         in_table = self.live_slots()
         if self._collided:
             in_table = np.setdiff1d(in_table, np.fromiter(self._collided.values(), np.int64))
         self._table = np.zeros(max(32, 4 << int(len(in_table) + 1).bit_length()), dtype=np.int32)
+        self._state[4] = _most_keys(self._table)
         kernels.rebuild_table(in_table, self._table, self._words)
 
     def _give_back(self, slots: Ids) -> None:
@@ -286,6 +290,11 @@ class KeyIndex:
         self._state[1] += 1
         self._words = grown(self._words, slot + 1)
         return slot
+
+
+def _most_keys(table: npt.NDArray[np.int32]) -> int:
+    """The number of keys at which a table grows: a large one is kept emptier, since each step along it is a cache miss."""
+    return len(table) - (len(table) >> 2) if len(table) < 4096 else len(table) >> 1
 
 
 def _exact(keys: pl.DataFrame, row: int) -> tuple[Any, ...]:

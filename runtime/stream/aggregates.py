@@ -16,13 +16,12 @@ import polars as pl
 from tableapi.errors import UnsupportedError
 from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, lookup
 from tableapi.plan.nodes import NamedAgg
-from tableapi.plan.rex import AggCall, Ref, Rex
+from tableapi.plan.rex import AggCall
 from tableapi.runtime.expressions import aggregate_of, exact, finish_aggregate, lower
-from tableapi.runtime.state.columns import Ids, grown
-from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.state.row_store import Chains
+from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
+from tableapi.runtime.stream.distinct_rows import Change, DistinctRows
 from tableapi.runtime.stream.operator import OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.running import CUMULATIVE, cumulative
 from tableapi.tablespec import RowSchema
@@ -46,10 +45,17 @@ class _Source:
     """Calls that see the same rows: the same FILTER, and for DISTINCT the same arguments."""
 
     filter: str | None
-    distinct: _DistinctRows | None
+    distinct: DistinctRows | None
+    number: int = 0
+    """The number of the filter among those of `distinct`."""
     inputs: list[_Input] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     """Columns of the input that it reads."""
+
+    @property
+    def has_expressions(self) -> bool:
+        """Whether a running value is fed by anything but the number of rows."""
+        return any(i.expression is not None for i in self.inputs)
 
     def evaluate(self, frame: pl.DataFrame) -> dict[str, pl.Series]:
         """The inputs of the running values for some rows, by name; counts of rows have none."""
@@ -109,6 +115,7 @@ class AggregateSet:
         self._input, self._aggregates, self._retracts = input, tuple(aggregates), retracts
         self._session, self._functions = context.session, context.functions
         self._sources: list[_Source] = []
+        self._distinct: list[DistinctRows] = []
         self._calls: list[_Call] = []
         self._bound = 0
         self._columns: list[_Input] = []
@@ -134,9 +141,21 @@ class AggregateSet:
         for source in self._sources:
             if key == (source.filter, None if source.distinct is None else source.distinct.key):
                 return source
-        distinct = _DistinctRows(self._input, call.args, self._retracts) if call.distinct else None
-        self._sources.append(_Source(call.filter, distinct, columns=[] if distinct is None else list(distinct.names)))
-        return self._sources[-1]
+        distinct = self._distinct_rows(call) if call.distinct else None
+        made = _Source(call.filter, distinct, columns=[] if distinct is None else list(distinct.names))
+        if distinct is not None:
+            made.number = distinct.see_through(call.filter)
+        self._sources.append(made)
+        return made
+
+    def _distinct_rows(self, call: AggCall) -> DistinctRows:
+        """What all distinct calls on the same arguments have seen."""
+        key = str(call.args)
+        for known in self._distinct:
+            if known.key == key and not known.is_full:
+                return known
+        self._distinct.append(DistinctRows(self._input, call.args, self._retracts))
+        return self._distinct[-1]
 
     def _feed(self, source: _Source, accumulator: Accumulator, args: list[pl.Expr]) -> str:
         expression = None if accumulator.input is None else accumulator.input(args)
@@ -215,26 +234,36 @@ class AggregateSet:
             adds: FALSE where a row is taken back; None: all are added.
         """
         signs = ALL_ADDED if adds is None else np.where(adds, 1, -1)
+        changes = self._distinct_changes(slots, frame, signs)
+        masks: dict[str, Ids | None] = {}
         for source in self._sources:
-            self._update_source(source, slots, frame, signs)
+            if source.distinct is not None:
+                change = changes[id(source.distinct)][source.number]
+                self._update_source(source, slots, frame, change.rows, change.signs)
+                continue
+            rows = None
+            if source.filter is not None:
+                if source.filter not in masks:
+                    masks[source.filter] = _where(frame[source.filter])
+                rows = masks[source.filter]
+            chosen = signs if rows is None or not len(signs) else signs[rows]
+            self._update_source(source, slots, frame, rows, chosen)
 
-    def _update_source(self, source: _Source, slots: Ids, frame: pl.DataFrame, signs: Signs) -> None:
-        rows: Ids | None = None
-        if source.filter is not None:
-            mask = frame[source.filter].fill_null(False).to_numpy()
-            if not mask.all():
-                rows = np.flatnonzero(mask)
-        if frame.width:
-            frame = pl.DataFrame([frame[name] for name in source.columns or frame.columns[:1]])
+    def _distinct_changes(self, slots: Ids, frame: pl.DataFrame, signs: Signs) -> dict[int, list[Change]]:
+        return {id(distinct): distinct.changes(slots, frame, signs) for distinct in self._distinct}
+
+    def _update_source(self, source: _Source, slots: Ids, frame: pl.DataFrame, rows: Ids | None, signs: Signs) -> None:
+        """Folds some rows (None: all) into the running values of a source."""
         if rows is not None:
-            frame, slots = frame[rows], slots[rows]
-            signs = signs[rows] if len(signs) else signs
-        if source.distinct is not None and len(slots):
-            rows, signs = source.distinct.changes(slots, frame, signs)
-            frame, slots = frame[rows], slots[rows]
+            slots = slots[rows]
         if not len(slots):
             return
-        inputs = source.evaluate(frame)
+        inputs: dict[str, pl.Series] = {}
+        if source.columns:
+            frame = pick(frame, source.columns)
+            inputs = source.evaluate(frame if rows is None else frame[rows])
+        elif source.has_expressions:
+            inputs = source.evaluate(pl.DataFrame({"__row": slots}))
         for i in source.inputs:
             i.value.update(slots, inputs.get(i.column), signs)
 
@@ -251,15 +280,14 @@ class AggregateSet:
             frame: The rows.
         """
         columns = []
+        changes = self._distinct_changes(slots, frame, ALL_ADDED)
         for source in self._sources:
             counts = np.ones(frame.height, dtype=np.bool_)
-            if source.filter is not None:
-                counts = frame[source.filter].fill_null(False).to_numpy()
             if source.distinct is not None:
-                chosen = np.flatnonzero(counts)
-                first, _ = source.distinct.changes(slots[chosen], frame[chosen], ALL_ADDED)
                 counts = np.zeros(frame.height, dtype=np.bool_)
-                counts[chosen[first]] = True
+                counts[changes[id(source.distinct)][source.number].rows] = True
+            elif source.filter is not None:
+                counts = frame[source.filter].fill_null(False).to_numpy()
             inputs = source.evaluate(frame)
             for i in source.inputs:
                 value = pl.Series("value", counts) if i.expression is None else inputs[i.column].alias("value")
@@ -286,7 +314,7 @@ class AggregateSet:
 
     def _merged_distinct(self, source: _Source, slots: Ids, groups: Ids, count: int) -> list[pl.Series]:
         assert source.distinct is not None
-        rows, positions = source.distinct.collect(slots)
+        rows, positions = source.distinct.collect(slots, source.number)
         keyed = rows.with_columns(pl.Series("__group", groups[positions])).unique(maintain_order=True)
         inputs = source.evaluate(keyed)
         into = keyed["__group"].to_numpy().astype(np.int64)
@@ -306,9 +334,8 @@ class AggregateSet:
 
     def clear(self, slots: Ids) -> None:
         """Makes the slots empty groups again."""
-        for source in self._sources:
-            if source.distinct is not None:
-                source.distinct.clear(slots)
+        for distinct in self._distinct:
+            distinct.clear(slots)
         for column in self._columns:
             column.value.clear(slots)
 
@@ -317,10 +344,9 @@ class AggregateSet:
         for index, column in enumerate(self._columns):
             frame, positions = column.value.save(slots)
             writer.frame(f"running_{index}", saved.tag(frame, positions))
-        for index, source in enumerate(self._sources):
-            if source.distinct is not None:
-                frame, positions = source.distinct.save(slots)
-                writer.frame(f"distinct_{index}", saved.tag(frame, positions))
+        for index, distinct in enumerate(self._distinct):
+            frame, positions = distinct.save(slots)
+            writer.frame(f"distinct_{index}", saved.tag(frame, positions))
 
     def load(self, reader: SnapshotReader, loaded: LoadedRows) -> None:
         """Takes over what `save` wrote. Room for the slots is reserved already."""
@@ -328,96 +354,25 @@ class AggregateSet:
             frame = reader.frame(f"running_{index}")
             if frame is not None and frame.height:
                 column.value.load(loaded.ids_of(frame), frame["value"])
-        for index, source in enumerate(self._sources):
+        for index, distinct in enumerate(self._distinct):
             frame = reader.frame(f"distinct_{index}")
-            if source.distinct is not None and frame is not None and frame.height:
-                source.distinct.load(loaded.ids_of(frame), untagged(frame))
+            if frame is not None and frame.height:
+                distinct.load(loaded.ids_of(frame), untagged(frame))
 
     @property
     def keeps_values(self) -> bool:
         """Whether what a call keeps of a group is more than one number or value a slot."""
-        return any(s.distinct for s in self._sources) or any(
-            c.kind is AccumulatorKind.VALUES or isinstance(c.value, Bag) for c in self._columns
-        )
+        return bool(self._distinct) or any(c.kind is AccumulatorKind.VALUES or isinstance(c.value, Bag) for c in self._columns)
 
     @property
     def size_bytes(self) -> int:
         """About how much memory the running values hold."""
         return sum(column.value.size_bytes for column in self._columns) + sum(
-            source.distinct.size_bytes for source in self._sources if source.distinct
+            distinct.size_bytes for distinct in self._distinct
         )
 
 
-class _DistinctRows:
-    """Which argument rows each slot has seen, and how often: turns a batch into first arrivals (+1) and last departures (-1).
-
-    Layout: an index over (slot, arguments), a count per pair, and a chain of pairs per slot.
-    """
-
-    def __init__(self, input: RowSchema, args: Sequence[Rex], retracts: bool) -> None:
-        self.key = str(tuple(args))
-        self.names = list(dict.fromkeys(ref.name for ref in args if isinstance(ref, Ref)))
-        self._retracts = retracts
-        types = input.to_polars()
-        self._pairs = KeyIndex({_SLOT: pl.Int64(), **{name: types[name] for name in self.names}})
-        self._counts = np.zeros(0, dtype=np.int64)
-        self._by_slot = Chains()
-        self._owner: Ids = np.full(0, -1, dtype=np.int64)
-
-    def changes(self, slots: Ids, frame: pl.DataFrame, signs: Signs) -> tuple[Ids, Signs]:
-        """Rows of the batch that change what is distinct in their slot, and their signs."""
-        keyed = frame.select(*self.names, pl.Series(_SLOT, slots))
-        pairs, new_rows = self._pairs.insert(keyed)
-        self._own(pairs[new_rows], slots[new_rows])
-        if not self._retracts:
-            return new_rows, ALL_ADDED
-        local, touched = self._pairs.distinct(pairs)
-        before = self._counts[touched]
-        np.add.at(self._counts, pairs, signs if len(signs) else 1)
-        after = self._counts[touched] = np.maximum(self._counts[touched], 0)
-        first_rows = np.unique(local, return_index=True)[1]
-        appeared, vanished = (before <= 0) & (after > 0), (before > 0) & (after <= 0)
-        rows = np.concatenate([first_rows[vanished], first_rows[appeared]])
-        changed = np.repeat(np.array([-1, 1]), [np.count_nonzero(vanished), np.count_nonzero(appeared)])
-        self._forget(touched[after <= 0])
-        return rows, changed
-
-    def _own(self, pairs: Ids, slots: Ids) -> None:
-        self._counts = grown(self._counts, self._pairs.bound)
-        self._owner = grown(self._owner, self._pairs.bound, -1)
-        self._counts[pairs] = 0
-        self._owner[pairs] = slots
-        self._by_slot.append(pairs, slots)
-
-    def _forget(self, pairs: Ids) -> None:
-        self._by_slot.remove(pairs, self._owner[pairs])
-        self._pairs.free(pairs)
-
-    def collect(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
-        """The distinct argument rows of the slots, and the position in `slots` of each."""
-        pairs, positions = self._by_slot.collect(slots)
-        return self._pairs.keys(pairs).drop(_SLOT), positions
-
-    def clear(self, slots: Ids) -> None:
-        """Forgets all that the slots have seen."""
-        self._forget(self._by_slot.collect(slots)[0])
-
-    def save(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
-        """The pairs of the slots with their counts, and the position in `slots` of each."""
-        pairs, positions = self._by_slot.collect(slots)
-        return self._pairs.keys(pairs).drop(_SLOT).with_columns(pl.Series(_COUNT, self._counts[pairs])), positions
-
-    def load(self, slots: Ids, frame: pl.DataFrame) -> None:
-        """Takes over what `save` gave; `slots` are the slots of the rows."""
-        pairs, new_rows = self._pairs.insert(frame.with_columns(pl.Series(_SLOT, slots)))
-        self._own(pairs[new_rows], slots[new_rows])
-        self._counts[pairs] = frame[_COUNT].to_numpy()
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return self._pairs.size_bytes + self._counts.nbytes + self._owner.nbytes
-
-
-_SLOT = "__slot"
-_COUNT = "__count"
+def _where(mask: pl.Series) -> Ids | None:
+    """The rows where a filter is TRUE; None: all of them."""
+    passed = mask.fill_null(False).to_numpy()
+    return None if passed.all() else np.flatnonzero(passed)
