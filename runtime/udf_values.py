@@ -92,9 +92,40 @@ def from_python(values: Sequence[Any], data_type: DataType, name: str = "") -> p
         TypeError: A value is not of the declared type.
         OverflowError: A number is too large for it.
     """
+    fast = _as_they_are(values, data_type, name)
+    if fast is not None:
+        return fast
     convert = _writer(data_type)
     checked = [None if v is None else convert(v) for v in values]
     return pl.Series(name, checked, dtype=data_type.to_polars(), strict=True)
+
+
+def _as_they_are(values: Sequence[Any], data_type: DataType, name: str) -> pl.Series | None:
+    """The column when every value is of the one class that Polars takes as it is; None also when a number is too large."""
+    plain = _plain_class(data_type)
+    if plain is None or not {*map(type, values)} <= {plain, type(None)}:
+        return None
+    try:
+        return pl.Series(name, values, dtype=data_type.to_polars(), strict=True)
+    except (OverflowError, TypeError, pl.exceptions.PolarsError):
+        return None
+
+
+def _plain_class(data_type: DataType) -> type | None:
+    """The class whose values Polars takes as they are."""
+    match data_type:
+        case IntegralType():
+            return int
+        case FractionalType():
+            return float
+        case BooleanType():
+            return bool
+        case CharacterType():
+            return str
+        case BinaryStringType():
+            return bytes
+        case _:
+            return None
 
 
 def _mismatch(value: Any, data_type: DataType) -> TypeError:
