@@ -75,7 +75,7 @@ class LookAhead(TimeOver):
         return result.sort(self._time, maintain_order=True)
 
     def _values(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return compute(rows, self._spec, self.context.session, self._scope)
+        return compute(rows, self._spec, self.context.session, self.context.functions)
 
     def _emit_rows(self, rows: pl.DataFrame, values: pl.DataFrame) -> None:
         result = hstack([rows.drop(SLOT), values]).sort(self._time, maintain_order=True)
