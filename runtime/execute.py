@@ -148,8 +148,9 @@ def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings) -> Cal
 def optimized(plan: n.Node, settings: ExecutionSettings) -> n.Node:
     """The plan that is run."""
     from tableapi.plan.spec import check_plan
+    from tableapi.runtime.planner.emit import emit_policy
 
-    final = optimize(plan, is_streaming=settings.is_streaming)
+    final = optimize(plan, is_streaming=settings.is_streaming, emit=emit_policy(settings.options))
     check_plan(final, is_final=True)
     return final
 

@@ -46,13 +46,6 @@ from tableapi.runtime.planner.inline import FrameSource, values_frame
 from tableapi.runtime.planner.tables import Tables
 from tableapi.tablespec import RowSchema, TimeKind
 
-EMIT_SETTINGS = (
-    "table.exec.emit.early-fire.enabled",
-    "table.exec.emit.late-fire.enabled",
-    "table.exec.emit.allow-lateness",
-)
-"""Flink's experimental settings for results of a window before and after its end."""
-
 
 @dataclass(frozen=True)
 class PlannerSettings:
@@ -305,22 +298,21 @@ class PhysicalPlanner:
         from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
 
         self._check_window_time(node)
-        self._check_emit_settings()
         source = self.plan(node.input)
         spec = WindowAggregateSpec(
-            source.schema, node.window, node.keys, node.aggregates, node.properties, node.attached, self._inserts(node.input)
+            source.schema,
+            node.window,
+            node.keys,
+            node.aggregates,
+            node.properties,
+            node.attached,
+            self._inserts(node.input),
+            node.emit,
+            needs_before,
         )
         edge = self._hashed(source, node.keys)
         vertex = self._add(_named("WindowAggregate", node.keys), spec, node.schema, [edge])
         return Stream(vertex, node.schema, node.keys or None, not node.keys)
-
-    def _check_emit_settings(self) -> None:
-        for key in EMIT_SETTINGS:
-            if self.settings.options.get(key, "false").lower() not in ("false", "0 ms", "0 s"):
-                raise UnsupportedError(
-                    f"'{key}' is not supported yet: a window gives its result once, when the watermark has passed its end",
-                    fix="unset it; late rows are counted, and a larger watermark delay keeps them",
-                )
 
     def _check_window_time(self, node: n.WindowAggregate) -> None:
         if node.attached is None and node.input.schema[node.window.time_column].time is None:

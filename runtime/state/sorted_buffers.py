@@ -128,11 +128,15 @@ class SortedBuffers:
 
     def drop(self, slots: Ids) -> Ids:
         """Empties owners (each once); returns the rows that they had."""
-        rows = self._top[slots]
-        buffered = rows[np.arange(rows.shape[1])[None, :] < self._counts[slots][:, None]]
+        gone, _ = self.rows(slots)
         spilled, positions = self._rest.collect(slots)
         self._rest.remove(spilled, slots[positions])
         self._counts[slots], self._spilled[slots] = 0, 0
-        gone = np.concatenate([buffered, spilled])
         self._place[gone] = top_kernels.NOWHERE
         return gone
+
+    def rows(self, slots: Ids) -> tuple[Ids, Ids]:
+        """All rows of owners, and for each the position of its owner in `slots`."""
+        held = np.arange(self._top.shape[1])[None, :] < self._counts[slots][:, None]
+        spilled, positions = self._rest.collect(slots)
+        return np.concatenate([self._top[slots][held], spilled]), np.concatenate([np.nonzero(held)[0], positions])

@@ -43,6 +43,9 @@ class RunningValue(Protocol):
     def merged(self, slots: Ids, groups: Ids, count: int) -> pl.Series:
         """The running values of `count` groups of slots: what they would be if each group's slots were one."""
 
+    def absorb(self, slots: Ids, other: Any, others: Ids) -> None:
+        """Folds in what `other`, of the same class, has in its slots `others`, as if those rows had come later."""
+
     def clear(self, slots: Ids) -> None:
         """Makes the slots empty."""
 
@@ -101,6 +104,11 @@ class Count(_Saved):
         np.add.at(totals, groups, self._counts[slots])
         return from_arrays("value", totals, _ALL_VALID, self._dtype)
 
+    def absorb(self, slots: Ids, other: Count, others: Ids) -> None:
+        from tableapi.runtime.state import kernels
+
+        kernels.add_values(self._counts, slots, other._counts[others], _ALL_VALID, ALL_ADDED)
+
     def clear(self, slots: Ids) -> None:
         self._counts[slots] = 0
 
@@ -136,6 +144,11 @@ class NumericSum(_Saved):
         totals = np.zeros(count, dtype=self._sums.dtype)
         np.add.at(totals, groups, self._sums[slots])
         return from_arrays("value", totals, _ALL_VALID, self._dtype)
+
+    def absorb(self, slots: Ids, other: NumericSum, others: Ids) -> None:
+        from tableapi.runtime.state import kernels
+
+        kernels.add_values(self._sums, slots, other._sums[others], _ALL_VALID, ALL_ADDED)
 
     def clear(self, slots: Ids) -> None:
         self._sums[slots] = 0
@@ -179,6 +192,9 @@ class NumericChoice(_Saved):
         values, has = np.zeros(count, dtype=self._values.dtype), np.zeros(count, dtype=np.bool_)
         self._fold(values, has, groups, self._values[slots], self._has[slots])
         return from_arrays("value", values, has, self._dtype)
+
+    def absorb(self, slots: Ids, other: NumericChoice, others: Ids) -> None:
+        self._fold(self._values, self._has, slots, other._values[others], other._has[others])
 
     def clear(self, slots: Ids) -> None:
         self._has[slots] = False
@@ -252,6 +268,10 @@ class HeapFold(_Saved):
         folded = self._fold(rows, "group")
         every = pl.DataFrame({"group": np.arange(count)}).join(folded, on="group", how="left", maintain_order="left")
         return every["value"] if self._empty is None else every["value"].fill_null(self._empty)
+
+    def absorb(self, slots: Ids, other: HeapFold, others: Ids) -> None:
+        has = other._has[others]
+        self.update(slots[has], other.read(others[has]), ALL_ADDED)
 
     def clear(self, slots: Ids) -> None:
         self._column.free(slots)
@@ -350,6 +370,10 @@ class Bag:
         self._by_slot.remove(ids, slots[positions])
         self._rows.remove(ids)
 
+    def absorb(self, slots: Ids, other: Bag, others: Ids) -> None:
+        values, positions = other.save(others)
+        self.load(slots[positions], values["value"])
+
     def save(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
         ids, positions = self._by_slot.collect(slots)
         return self._rows.gather_column("value", ids).to_frame(), positions
@@ -426,16 +450,14 @@ class RetractableExtreme:
     def clear(self, slots: Ids) -> None:
         self._pairs.free(self._buffers.drop(slots))
 
+    def absorb(self, slots: Ids, other: RetractableExtreme, others: Ids) -> None:
+        values, positions = other.save(others)
+        self.load(slots[positions], values["value"])
+
     def save(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
-        pairs = self._pairs.live_slots()
-        frame = self._pairs.keys(pairs).with_columns(pl.Series("count", self._counts[pairs]))
-        order = np.argsort(slots)
-        owners = frame["slot"].to_numpy()
-        at = np.searchsorted(slots[order], owners)
-        known = (at < len(slots)) & (slots[order][np.minimum(at, len(slots) - 1)] == owners) if len(slots) else at < 0
-        chosen = np.flatnonzero(known)
-        repeated = np.repeat(chosen, np.maximum(self._counts[pairs[chosen]], 0))
-        return frame[repeated].select("value"), order[at[repeated]]
+        pairs, positions = self._buffers.rows(slots)
+        times = np.maximum(self._counts[pairs], 0)
+        return self._pairs.keys(pairs).select("value")[np.repeat(np.arange(len(pairs)), times)], np.repeat(positions, times)
 
     def load(self, slots: Ids, values: pl.Series) -> None:
         self.update(slots, values, ALL_ADDED)

@@ -218,6 +218,11 @@ class AggregateSet:
         column = pl.col(names[0])
         return names[0] if expression.meta.eq(column) or expression.meta.eq(column.cast(own_type)) else None
 
+    @property
+    def bound(self) -> int:
+        """Room for slots below this has been made."""
+        return self._bound
+
     def reserve(self, bound: int) -> None:
         """Makes room for slots below `bound`; new slots are empty groups."""
         if bound > self._bound:
@@ -331,6 +336,19 @@ class AggregateSet:
             return pl.DataFrame(height=height)
         frame = pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
         return frame.select([c.result for c in self._calls])
+
+    def absorb(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
+        """Folds in the slots `others` of a set of the same calls, as if their rows had come later."""
+        arrived = {id(d): d.absorb(slots, o, others) for d, o in zip(self._distinct, other._distinct, strict=True)}
+        for source, theirs in zip(self._sources, other._sources, strict=True):
+            if source.distinct is None:
+                for i, j in zip(source.inputs, theirs.inputs, strict=True):
+                    i.value.absorb(slots, j.value, others)
+                continue
+            rows, positions = arrived[id(source.distinct)][source.number]
+            inputs = source.evaluate(rows)
+            for i in source.inputs:
+                i.value.update(slots[positions], inputs.get(i.column), ALL_ADDED)
 
     def clear(self, slots: Ids) -> None:
         """Makes the slots empty groups again."""

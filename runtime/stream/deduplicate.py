@@ -90,14 +90,10 @@ class FirstRows(Operator):
     def process(self, input: int, batch: Batch) -> None:
         times = to_ms_or_min(batch.frame[self._time])
         late = times <= self._watermark
-        if late.any():
-            metrics = self.context.metrics
-            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
-        keep = ~late & (self._done.find(batch.frame) < 0)
-        if keep.all():
-            self._waiting.add(batch, times)
-        elif keep.any():
-            self._waiting.add(batch.filter(pl.Series(keep)), times[keep])
+        batch, times = self.leave_out(batch, late, times, self._watermark), times[~late]
+        keep = self._done.find(batch.frame) < 0
+        if keep.any():
+            self._waiting.add(batch if keep.all() else batch.filter(pl.Series(keep)), times[keep])
 
     def on_watermark(self, watermark_ms: int) -> int:
         self._watermark = max(self._watermark, watermark_ms)

@@ -122,10 +122,33 @@ class DistinctRows:
         self._by_slot.remove(pairs, self._owner[pairs])
         self._pairs.free(pairs)
 
+    def absorb(self, slots: Ids, other: DistinctRows, others: Ids) -> list[tuple[pl.DataFrame, Ids]]:
+        """Adds what `other` has seen in its slots `others`. Returns for each filter the argument rows that are new in their slot, and
+        their positions in `slots`."""
+        frame, positions = other.save(others)
+        owners = slots[positions]
+        pairs, new_rows = self._pairs.insert(frame.with_columns(pl.Series(_SLOT, owners)))
+        self._own(pairs[new_rows], owners[new_rows])
+        arrived = []
+        for number in range(len(self._filters)):
+            theirs = frame[f"{_KNOWN}{number if self._retracts else 0}"].to_numpy()
+            has = theirs > 0 if self._retracts else (theirs >> number) & 1 == 1
+            fresh = np.flatnonzero(has & ~self._has_passed(pairs, number))
+            rows = fresh[np.sort(np.unique(pairs[fresh], return_index=True)[1])]
+            arrived.append((frame.select(self.names)[rows], positions[rows]))
+        for index, values in enumerate(self._values()):
+            theirs = frame[f"{_KNOWN}{index}"].to_numpy()
+            (np.add if self._retracts else np.bitwise_or).at(values, pairs, theirs)
+        return arrived
+
+    def _has_passed(self, pairs: Ids, number: int) -> Mask:
+        passed: Mask = self._counts[number][pairs] > 0 if self._retracts else (self._bits[pairs] >> number) & 1 == 1
+        return passed
+
     def collect(self, slots: Ids, number: int) -> tuple[pl.DataFrame, Ids]:
         """The distinct argument rows of the slots that filter `number` has let through, and the position in `slots` of each."""
         pairs, positions = self._by_slot.collect(slots)
-        seen = self._counts[number][pairs] > 0 if self._retracts else (self._bits[pairs] >> number) & 1 == 1
+        seen = self._has_passed(pairs, number)
         return self._pairs.keys(pairs[seen]).drop(_SLOT), positions[seen]
 
     def clear(self, slots: Ids) -> None:

@@ -21,6 +21,7 @@ from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.calc import compile_filter
 from tableapi.runtime.stream.emit import Mask, emit_in_pieces, hstack
 from tableapi.runtime.stream.join_rows import JoinKeys
+from tableapi.runtime.stream.late import behind
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.time_buffer import TimeBuffer
 from tableapi.runtime.stream.window_table import event_times
@@ -134,6 +135,9 @@ class IntervalJoin(Operator):
         side = self._sides[input]
         can_meet = (times + side.keep_ms >= self._now) & (slots >= 0)
         alone = ~can_meet & ~met
+        if self._spec.is_event_time and (alone & (slots >= 0)).any():
+            late = alone & (slots >= 0)
+            self.context.late.add(frame.filter(pl.Series(late)), behind(self._now, times[late]), input)
         if self._is_outer[input] and alone.any():
             self._emit(self._padded(input, frame.filter(pl.Series(alone))))
         if can_meet.any():

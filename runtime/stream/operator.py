@@ -11,11 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tableapi.functions.registry import SessionContext
 from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.late import LateRows, behind
 from tableapi.runtime.udf_scope import FunctionScope
+
+Millis = npt.NDArray[np.int64]
 
 
 class Clock(Protocol):
@@ -77,6 +82,10 @@ class OperatorContext:
     functions: FunctionScope = field(default_factory=FunctionScope)
     """The Python functions of this worker's part of the job; whoever made the context closes them."""
 
+    def __post_init__(self) -> None:
+        self.late = LateRows(self.metrics)
+        """Rows that came too late for the operator."""
+
 
 class Operator:
     """Base of all streaming operators."""
@@ -98,6 +107,21 @@ class Operator:
             The watermark to pass on: `watermark_ms`, or less when rows with older times may still be emitted.
         """
         return watermark_ms
+
+    def leave_out(self, batch: Batch, late: npt.NDArray[np.bool_], times: Millis, watermark_ms: int, input: int = 0) -> Batch:
+        """Counts the rows marked as late and sets them aside; returns the others.
+
+        Args:
+            batch: The rows.
+            late: Which of them are late.
+            times: Their event times in milliseconds.
+            watermark_ms: The event time that the operator has reached.
+            input: Where they came from.
+        """
+        if not late.any():
+            return batch
+        self.context.late.add(batch.frame.filter(pl.Series(late)), behind(watermark_ms, times[late]), input)
+        return batch.filter(pl.Series(~late))
 
     def on_timer(self, time_ms: int) -> None:
         """The processing-time clock has reached a time asked for with `set_timer`."""

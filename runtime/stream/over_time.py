@@ -71,12 +71,9 @@ class TimeOver(Operator):
             return
         times = event_times(batch.frame, self._time)
         late = times <= self._watermark
-        if late.any():
-            metrics = self.context.metrics
-            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
-            batch, times = batch.filter(pl.Series(~late)), times[~late]
+        batch = self.leave_out(batch, late, times, self._watermark)
         if batch.height:
-            self._waiting.add(batch, times)
+            self._waiting.add(batch, times[~late])
 
     def on_watermark(self, watermark_ms: int) -> int:
         if self._spec.is_event_time:

@@ -61,6 +61,12 @@ class PythonValue:
             return self._object(slots[0])
         return self._runner.merge(self._runner.create(), [self._object(s) for s in slots])
 
+    def absorb(self, slots: Ids, other: PythonValue, others: Ids) -> None:
+        """Merges objects into those of this one's slots."""
+        for slot, source in zip(slots.tolist(), others.tolist(), strict=True):
+            if source in other._objects:
+                self._objects[slot] = self._runner.merge(self._object(slot), [other._objects[source]])
+
     def clear(self, slots: Ids) -> None:
         """Forgets objects."""
         for slot in slots.tolist():

@@ -93,12 +93,9 @@ class TemporalSort(Operator):
     def process(self, input: int, batch: Batch) -> None:
         times = to_ms_or_min(batch.frame[self._time])
         late = times <= self._watermark
-        if late.any():
-            metrics = self.context.metrics
-            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
-            batch, times = batch.filter(pl.Series(~late)), times[~late]
+        batch = self.leave_out(batch, late, times, self._watermark)
         if batch.height:
-            self._waiting.add(batch, times)
+            self._waiting.add(batch, times[~late])
 
     def on_watermark(self, watermark_ms: int) -> int:
         self._watermark = max(self._watermark, watermark_ms)

@@ -7,13 +7,15 @@ Imports the plan, `runtime.state`, the aggregate calls and the operator contract
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from tableapi.plan.nodes import NamedAgg, WindowKind, WindowProperty, WindowSpec
-from tableapi.runtime.state.columns import Ids, grown
+from tableapi.plan.nodes import EmitPolicy, NamedAgg, WindowKind, WindowProperty, WindowSpec
+from tableapi.plan.rex import AggCall
+from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
@@ -21,23 +23,25 @@ from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.window_sliding import SlidingWindows
 from tableapi.runtime.stream.window_table import event_times
 from tableapi.runtime.stream.window_time import Millis, Slices, WindowZone, from_ms, to_ms
+from tableapi.runtime.stream.window_updates import END as _END
+from tableapi.runtime.stream.window_updates import ROWS, WindowUpdates
 from tableapi.tablespec import RowSchema
-from tableapi.types import TimestampType
+from tableapi.types import BigIntType, TimestampType
 
 _BOUND = TimestampType(3).to_polars()
-_END = "__window_end"
-_START = "__window_start"
-_ROWS = "__rows"
+_START, _GENERATION = "__window_start", "__generation"
 _MERGE_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
 class WindowAggregateSpec:
-    """Fields as in `plan.nodes.WindowAggregate`. Output: keys, aggregates, properties; +I only.
+    """Fields as in `plan.nodes.WindowAggregate`. Output: keys, aggregates, properties.
 
-    With `attached`, the window's start and end are columns of the input, and the rows are grouped by them.
+    With `attached`, the window's start and end are columns of the input, and the rows are grouped by them. Without `emit` a
+    window gives +I once; with it, +I and then updates (no -U without `generate_update_before`).
     """
 
     input: RowSchema
@@ -47,19 +51,26 @@ class WindowAggregateSpec:
     properties: tuple[tuple[str, WindowProperty], ...] = ()
     attached: tuple[str, str] | None = None
     input_is_insert_only: bool = True
+    emit: EmitPolicy | None = None
+    generate_update_before: bool = True
 
     def __post_init__(self) -> None:
         check_supported(self.aggregates)
 
     def create(self) -> Operator:
         """A new operator."""
-        if self.attached is not None:
-            return AttachedWindowAggregate(self)
-        if self.window.kind is WindowKind.SESSION:
+        if self.window.kind is WindowKind.SESSION and self.attached is None:
             from tableapi.runtime.stream.session_aggregate import SessionAggregate
 
             return SessionAggregate(self)
-        return SliceAggregate(self)
+        return WindowAggregate(self)
+
+    @property
+    def calls(self) -> tuple[NamedAgg, ...]:
+        """The aggregates and, when rows are taken back, their number: a window that has lost all its rows gives no result."""
+        if self.input_is_insert_only:
+            return self.aggregates
+        return (*self.aggregates, NamedAgg(ROWS, AggCall("COUNT", (), BigIntType(is_nullable=False))))
 
 
 def property_columns(spec: WindowAggregateSpec, starts: Millis, ends: Millis, zone: WindowZone) -> pl.DataFrame:
@@ -77,212 +88,281 @@ def property_columns(spec: WindowAggregateSpec, starts: Millis, ends: Millis, zo
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(ends))
 
 
-class WindowedOperator(Operator):
-    """What window operators share: the watermark, late rows, and processing time."""
-
-    zone: WindowZone
-    is_event_time: bool
-
-    def __init__(self) -> None:
-        self.watermark = MIN_WATERMARK
-
-    def is_fired(self, ends: Millis) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Whether windows that end at these wall-clock times are closed."""
-        if self.watermark == MIN_WATERMARK:
-            return np.zeros(len(ends), dtype=np.bool_)
-        if self.zone.name is None:
-            return ends - 1 <= self.watermark
-        distinct, inverse = np.unique(ends, return_inverse=True)
-        fired: np.ndarray[tuple[int], np.dtype[np.bool_]] = (self.zone.to_instants(distinct) - 1 <= self.watermark)[inverse]
-        return fired
-
-    def count_late(self, rows: int) -> None:
-        """Adds to the counter of rows that came after their window had closed."""
-        metrics = self.context.metrics
-        metrics["late_rows"] = metrics.get("late_rows", 0) + rows
+def with_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Results without those of windows that have lost all their rows."""
+    return frame.filter(pl.col(ROWS) > 0).drop(ROWS) if ROWS in frame.columns else frame
 
 
-class SliceAggregate(WindowedOperator):
+class WindowAggregate(Operator):
     """Aggregates each row into the one slice it belongs to; a window's result is put together from its slices when it closes.
 
     A row costs the same however many windows cover it. Emits +I (keys, results, window) once per key and window, in order of
-    window end, when the watermark passes the window's last millisecond (processing time: when the clock does). Rows whose
-    windows have all closed are dropped and counted; rows that are late for some of their windows count in the others (Flink).
+    window end, when the watermark passes the window's last millisecond (processing time: when the clock does); with an emit
+    policy also before and after, as updates (`WindowUpdates`). Rows whose windows have all closed (and, with a policy, are
+    past their lateness) are left out and counted; rows that are late for some of their windows count in the others (Flink).
     State: an index over (keys, slice), running values by slot, the slots of each slice. Cost of a batch: O(rows); of a closing
-    window: O(keys in its slices).
+    window: O(its keys) where running values are numbers (`SlidingWindows`), else O(keys in its slices).
     """
 
     def __init__(self, spec: WindowAggregateSpec) -> None:
-        super().__init__()
         self._spec = spec
-        self._slices = Slices.of(spec.window)
-        self.is_event_time = spec.window.is_event_time
-        types = spec.input.to_polars()
-        self._index = KeyIndex({**{key: types[key] for key in spec.keys}, _END: pl.Int64()})
-        self._rows = np.zeros(0, dtype=np.int64)
-        self._slots: dict[int, list[Ids]] = {}
+        self._slices = Slices.carried() if spec.attached else Slices.of(spec.window)
+        self._is_event_time = spec.window.is_event_time
+        self._lateness = spec.emit.lateness_ms if spec.emit else 0
+        self._watermark = MIN_WATERMARK
+        self._closed_until = MIN_WATERMARK
+        """Windows that end by this wall-clock time have closed."""
+        self._slots: dict[int, dict[int, list[Ids]]] = {}
         self._slice_ends: list[int] = []
-        self._pending: list[int] = []
-        self._pending_set: set[int] = set()
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
         spec = self._spec
-        self.zone = WindowZone.of(spec.input[spec.window.time_column].type, context.session.time_zone)
-        self._aggregates = AggregateSet(
-            spec.input,
-            spec.aggregates,
-            context,
-            not spec.input_is_insert_only,
-            spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
-        )
+        types = spec.input.to_polars()
+        time_type = spec.input[spec.window.time_column].type if spec.window.time_column in spec.input else None
+        self._zone = WindowZone(None) if time_type is None else WindowZone.of(time_type, context.session.time_zone)
+        self._aggregates = self._make_aggregates()
+        is_sliding = self._slices.is_shared and spec.emit is None and not self._aggregates.keeps_values
+        bounds = {_START: pl.Int64()} if spec.attached else {_GENERATION: pl.Int64()} if is_sliding else {}
+        keys = {key: types[key] for key in spec.keys}
+        self._index = KeyIndex({**keys, **bounds, _END: pl.Int64()})
+        self._sliding: SlidingWindows | None = None
+        if is_sliding:
+            self._sliding = SlidingWindows(keys, self._slices, self._aggregates, self._make_aggregates, _END)
+        self._updates: WindowUpdates | None = None
+        if spec.emit is not None:
+            values = {a.name: a.call.type.to_polars() for a in spec.aggregates}
+            self._updates = WindowUpdates(spec.emit, self._index.schema, values, spec.generate_update_before, context)
+
+    def _make_aggregates(self) -> AggregateSet:
+        spec = self._spec
+        return AggregateSet(spec.input, spec.calls, self.context, not spec.input_is_insert_only, self._slices.is_shared)
 
     def process(self, input: int, batch: Batch) -> None:
-        batch, ends = self._with_slices(batch)
+        batch, bounds, ends = self._placed(batch)
         if not batch.height:
             return
-        keyed = batch.frame.with_columns(pl.Series(_END, ends))
-        slots, new_rows = self._index.insert(keyed)
+        slots, new_rows = self._index.insert(batch.frame.with_columns(bounds))
         self._aggregates.reserve(self._index.bound)
-        self._note_slots(ends[new_rows], slots[new_rows])
-        adds = None if batch.is_insert_only else batch.adds()
-        self._aggregates.update(slots, batch.frame, adds)
-        if not self._spec.input_is_insert_only:
-            self._rows = grown(self._rows, self._index.bound)
-            np.add.at(self._rows, slots, 1 if adds is None else np.where(adds, 1, -1))
+        generations = bounds[0].to_numpy()[new_rows] if self._sliding is not None else np.zeros(len(new_rows), dtype=np.int64)
+        if self._sliding is not None and len(new_rows):
+            self._sliding.own(batch.frame[new_rows], slots[new_rows])
+        self._note_slots(ends[new_rows], slots[new_rows], generations)
+        self._aggregates.update(slots, batch.frame, None if batch.is_insert_only else batch.adds())
+        if self._updates is not None:
+            self._fire_touched(self._index.distinct(slots)[1])
         self.context.metrics["keys"] = self._index.count
 
-    def _with_slices(self, batch: Batch) -> tuple[Batch, Millis]:
-        """The rows that are in an open window, and the slice of each."""
-        if self.is_event_time:
-            instants = event_times(batch.frame, self._spec.window.time_column)
+    def _placed(self, batch: Batch) -> tuple[Batch, list[pl.Series], Millis]:
+        """The rows that are in a window that takes them, the index columns that name their slice, and the slice's end."""
+        if self._spec.attached is not None:
+            starts, ends = (to_ms(batch.frame[name]) for name in self._spec.attached)
+            times = self._zone.to_instants(ends - 1) if self._is_event_time else ends
         else:
-            instants = np.full(batch.height, self.context.clock.now_ms(), dtype=np.int64)
-        ends = self._slices.end_of(self.zone.to_local(instants))
+            times = self._times(batch)
+            starts, ends = times, self._slices.end_of(self._zone.to_local(times))
         last = self._slices.last_window_of(ends)
-        keep = np.ones(len(ends), dtype=np.bool_)
-        if self.is_event_time:
-            late = self.is_fired(last)
-            if late.any():
-                self.count_late(int(np.count_nonzero(late)))
-                keep &= ~late
-        if self._slices.kind is WindowKind.HOP:
+        is_late = last + self._lateness <= self._closed_until
+        keep = ~is_late
+        if self._slices.is_hopping:
             keep &= last >= ends
-        return (batch, ends) if keep.all() else (batch.filter(pl.Series(keep)), ends[keep])
+        if not keep.all():
+            is_late &= last >= ends
+            if is_late.any():
+                self.leave_out(batch, is_late, times, self._watermark)
+            batch, starts, ends = batch.filter(pl.Series(keep)), starts[keep], ends[keep]
+        bounds = [pl.Series(_END, ends)]
+        if self._spec.attached is not None:
+            bounds.insert(0, pl.Series(_START, starts))
+        elif self._sliding is not None:
+            late = ends <= self._sliding.folded_until
+            bounds.insert(0, pl.Series(_GENERATION, np.where(late, self._sliding.generation, 0)))
+        return batch, bounds, ends
 
-    def _note_slots(self, ends: Millis, slots: Ids) -> None:
-        """Notes the slots of new (key, slice) pairs under their slice, and the windows that will have to be closed."""
+    def _times(self, batch: Batch) -> Millis:
+        if self._is_event_time:
+            return event_times(batch.frame, self._spec.window.time_column)
+        return np.full(batch.height, self.context.clock.now_ms(), dtype=np.int64)
+
+    def _note_slots(self, ends: Millis, slots: Ids, generations: Ids) -> None:
+        """Notes the slots of new (key, slice) pairs under their slice."""
         if not len(slots):
             return
-        order = np.argsort(ends, kind="stable")
-        distinct, starts = np.unique(ends[order], return_index=True)
-        for end, part in zip(distinct.tolist(), np.split(slots[order], starts[1:]), strict=True):
-            known = self._slots.get(end)
-            if known is not None:
-                known.append(part)
-                continue
-            self._slots[end] = [part]
-            insort(self._slice_ends, end)
-        windows = {window for end in distinct.tolist() for window in self._slices.windows_of(end)} - self._pending_set
-        for window in windows:
-            instant = self.zone.to_instant(window) - 1
-            if instant <= self.watermark:
-                continue
-            self._pending_set.add(window)
-            insort(self._pending, window)
-            if not self.is_event_time:
-                self.context.set_timer(instant)
+        order = np.lexsort([generations, ends])
+        ends, slots, generations = ends[order], slots[order], generations[order]
+        begins = np.flatnonzero(np.diff(ends, prepend=ends[0] - 1) | np.diff(generations, prepend=generations[0]))
+        for at, part in zip(begins.tolist(), np.split(slots, begins[1:]), strict=True):
+            end, generation = int(ends[at]), int(generations[at])
+            if end not in self._slots:
+                self._slots[end] = {}
+                insort(self._slice_ends, end)
+            if generation and self._sliding is not None:
+                self._sliding.note_late(end, part)
+            self._slots[end].setdefault(generation, []).append(part)
+        if not self._is_event_time:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        window = self._next_window(0)
+        if window is not None:
+            self.context.set_timer(self._zone.to_instant(window) - 1)
+
+    def _next_window(self, from_slice: int) -> int | None:
+        """The first window that has not closed and has rows, looking at slices from a position on."""
+        for end in self._slice_ends[from_slice:]:
+            window = self._slices.next_window(end, self._closed_until)
+            if window is not None:
+                return window
+        return None
 
     def on_watermark(self, watermark_ms: int) -> int:
-        if self.is_event_time:
-            self.watermark = max(self.watermark, watermark_ms)
+        if self._is_event_time:
+            self._watermark = max(self._watermark, watermark_ms)
             self._close_windows(watermark_ms)
         return watermark_ms
 
     def on_timer(self, time_ms: int) -> None:
-        self._close_windows(time_ms)
+        if self._updates is not None:
+            self._emit_updates(self._updates.due(time_ms))
+        if not self._is_event_time:
+            self._close_windows(time_ms)
+            self._set_timer()
 
     def _close_windows(self, now_ms: int) -> None:
-        if not self._pending:
+        """Closes the windows that end by an instant."""
+        until = self._local(now_ms)
+        if until <= self._closed_until:
             return
-        fired = 0
-        while fired < len(self._pending) and (
-            now_ms == MAX_WATERMARK or self.zone.to_instant(self._pending[fired]) - 1 <= now_ms
-        ):
-            fired += 1
-        if not fired:
-            return
-        windows, self._pending = self._pending[:fired], self._pending[fired:]
-        self._pending_set.difference_update(windows)
-        if self._slices.kind is WindowKind.TUMBLE:
-            self._emit_tumbling(windows)
-        else:
-            self._emit_merged(windows)
+        windows = self._windows_until(until)
+        if self._slices.is_shared:
+            self._emit_shared(windows)
+        elif windows:
+            self._emit_single(windows)
+        self._closed_until = until
         self._release()
         self.context.metrics["keys"] = self._index.count
 
-    def _emit_tumbling(self, windows: list[int]) -> None:
-        slots = np.concatenate([part for window in windows for part in self._slots[window]])
-        keys = self._index.keys(slots)
-        self._emit(keys.drop(_END), self._aggregates.values(slots), keys[_END].to_numpy(), self._rows_of(slots))
+    def _local(self, now_ms: int) -> int:
+        """The wall-clock time by which windows have ended at an instant."""
+        return MAX_WATERMARK if now_ms == MAX_WATERMARK else int(self._zone.to_local(np.array([now_ms + 1]))[0])
 
-    def _rows_of(self, slots: Ids) -> Ids | None:
-        return None if self._spec.input_is_insert_only else self._rows[slots]
+    def _windows_until(self, until: int) -> list[int]:
+        """The windows with rows that end after those that have closed, and by `until`; ascending."""
+        windows: list[int] = []
+        after = self._closed_until
+        for end in self._slice_ends:
+            while (window := self._slices.next_window(end, after)) is not None and window <= until:
+                windows.append(window)
+                after = window
+            if window is not None:
+                break
+        return windows
 
-    def _emit_merged(self, windows: list[int]) -> None:
-        """Closes windows, as many at once as have about a million (key, slice) pairs."""
+    def _emit_single(self, windows: list[int]) -> None:
+        slots = np.concatenate([part for window in windows for parts in self._slots[window].values() for part in parts])
+        self._emit(hstack([self._index.keys(slots), self._aggregates.values(slots)]))
+
+    def _emit_shared(self, windows: list[int]) -> None:
+        """Gives the results of windows in pieces of about a batch."""
+        for results in self._shared_results(windows):
+            self._emit(results)
+
+    def _shared_results(self, windows: list[int]) -> Iterator[pl.DataFrame]:
+        """The keys, window ends and results of windows of several slices."""
+        if self._sliding is not None:
+            yield from self._sliding.results(windows, self._parts, self.context.max_batch_rows)
+            return
         taken: list[Ids] = []
         ends: list[int] = []
         for window in windows:
-            taken.append(self._slots_of_window(window))
+            start = int(self._slices.start_of_window(np.array([window]))[0])
+            taken.append(np.concatenate([part for _, lists in self._parts(start, window) for part in lists]))
             ends.append(window)
-            if sum(map(len, taken)) >= _MERGE_ROWS:
-                self._emit_windows(taken, ends)
+            if sum(map(len, taken)) >= _MERGE_ROWS or window == windows[-1]:
+                yield self._merged(taken, ends)
                 taken, ends = [], []
-        if taken:
-            self._emit_windows(taken, ends)
 
-    def _slots_of_window(self, window: int) -> Ids:
-        start = int(self._slices.start_of_window(np.array([window]))[0])
-        low, high = bisect_right(self._slice_ends, start), bisect_right(self._slice_ends, window)
-        parts = [part for end in self._slice_ends[low:high] for part in self._slots[end]]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    def _parts(self, after: int, until: int) -> Iterator[tuple[int, list[Ids]]]:
+        """The slices that end after `after` and by `until`, each with its pairs in lists without equal keys."""
+        low, high = bisect_right(self._slice_ends, after), bisect_right(self._slice_ends, until)
+        for end in self._slice_ends[low:high]:
+            yield end, self._lists(end)
 
-    def _emit_windows(self, taken: list[Ids], ends: list[int]) -> None:
+    def _lists(self, end: int) -> list[Ids]:
+        return [np.concatenate(parts) for _, parts in sorted(self._slots[end].items())]
+
+    def _merged(self, taken: list[Ids], ends: list[int]) -> pl.DataFrame:
         slots = np.concatenate(taken)
-        if not len(slots):
-            return
-        window = np.repeat(np.array(ends, dtype=np.int64), [len(part) for part in taken])
-        keys = self._index.keys(slots).with_columns(pl.Series(_END, window))
-        results = KeyIndex(self._index.schema)
-        groups, first = results.insert(keys)
-        rows = None
-        if not self._spec.input_is_insert_only:
-            rows = np.zeros(len(first), dtype=np.int64)
-            np.add.at(rows, groups, self._rows[slots])
-        merged = self._aggregates.merged(slots, groups, len(first))
-        self._emit(keys[first].drop(_END), merged, window[first], rows)
+        keys = self._index.keys(slots).with_columns(pl.Series(_END, np.repeat(ends, [len(part) for part in taken])))
+        groups, first = KeyIndex(self._index.schema).insert(keys)
+        return hstack([keys[first], self._aggregates.merged(slots, groups, len(first))])
 
-    def _emit(self, keys: pl.DataFrame, values: pl.DataFrame, ends: Millis, rows: Ids | None) -> None:
-        properties = property_columns(self._spec, self._slices.start_of_window(ends), ends, self.zone)
-        frame = hstack([keys, values, properties])
-        if rows is not None and (rows <= 0).any():
-            frame = frame.filter(pl.Series(rows > 0))
-        emit_in_pieces(self.context.emit, Batch(frame), self.context.max_batch_rows)
+    def _emit(self, results: pl.DataFrame) -> None:
+        """Hands on the results of windows that close, given with their keys and bounds."""
+        if self._updates is not None:
+            self._send(*self._updates.closed(results))
+        else:
+            self._send(with_rows(results), None)
+
+    def _send(self, results: pl.DataFrame, kinds: pl.Series | None) -> None:
+        if not results.height:
+            return
+        ends = results[_END].to_numpy()
+        starts = results[_START].to_numpy() if self._spec.attached else self._slices.start_of_window(ends)
+        properties = property_columns(self._spec, starts, ends, self._zone)
+        columns = results.select(*self._spec.keys, *(a.name for a in self._spec.aggregates))
+        emit_in_pieces(self.context.emit, Batch(hstack([columns, properties]), kinds), self.context.max_batch_rows)
+
+    def _fire_touched(self, touched: Ids) -> None:
+        """Gives new results of the windows of changed (key, slice) pairs, at once or when the policy says so."""
+        assert self._updates is not None
+        keys = self._index.keys(touched)
+        ends, rows = self._windows_over(keys[_END].to_numpy())
+        pairs = keys[rows].with_columns(pl.Series(_END, ends))
+        self._emit_updates(self._updates.touched(pairs, self._closed_until))
+
+    def _windows_over(self, slice_ends: Millis) -> tuple[Millis, Ids]:
+        """The windows that still take rows over each slice, and the number of the slice that each of them is of."""
+        after = max(MIN_WATERMARK + self._lateness, self._closed_until) - self._lateness
+        distinct, inverse = np.unique(slice_ends, return_inverse=True)
+        windows = [np.array(self._slices.windows_of(end, after), dtype=np.int64) for end in distinct.tolist()]
+        counts = np.array([len(w) for w in windows])[inverse]
+        return np.concatenate([windows[i] for i in inverse.tolist()]), np.repeat(np.arange(len(slice_ends)), counts)
+
+    def _emit_updates(self, pairs: Ids) -> None:
+        """Gives new results of (key, window) pairs, named by their slots in the updates."""
+        assert self._updates is not None
+        if len(pairs):
+            self._send(*self._updates.changed(pairs, self._results_of(self._updates.keys(pairs))))
+
+    def _results_of(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        if not self._slices.is_shared:
+            return self._aggregates.values(self._index.find(pairs))
+        ends, inverse = np.unique(pairs[_END].to_numpy(), return_inverse=True)
+        starts = self._slices.start_of_window(ends)
+        known = np.array(self._slice_ends, dtype=np.int64)
+        slices = [known[(known > s) & (known <= e)] for s, e in zip(starts.tolist(), ends.tolist(), strict=True)]
+        groups = np.repeat(np.arange(pairs.height), np.array([len(s) for s in slices])[inverse])
+        wanted = pairs[groups].with_columns(pl.Series(_END, np.concatenate([slices[i] for i in inverse.tolist()])))
+        slots = self._index.find(wanted)
+        return self._aggregates.merged(slots[slots >= 0], groups[slots >= 0], pairs.height)
 
     def _release(self) -> None:
-        """Forgets slices that no pending window covers."""
-        bound = self._pending[0] if self._pending else None
+        """Forgets slices, and results given, of windows that take no more rows."""
+        after = self._closed_until - self._lateness
+        if self._updates is not None:
+            self._emit_updates(self._updates.waiting(after))
+            self._updates.forget(after)
         ends = np.array(self._slice_ends, dtype=np.int64)
-        done = ends[self._slices.last_window_of(ends) < bound] if bound is not None else ends
-        if not len(done):
+        done = ends[self._slices.last_window_of(ends) <= after].tolist()
+        if not done:
             return
-        slots = np.concatenate([part for end in done.tolist() for part in self._slots.pop(end)])
-        gone = set(done.tolist())
-        self._slice_ends = [end for end in self._slice_ends if end not in gone]
+        if self._sliding is not None:
+            for end in done:
+                self._sliding.forget(end, self._lists(end))
+        self._slice_ends = self._slice_ends[len(done) :]
+        slots = np.concatenate([part for end in done for parts in self._slots.pop(end).values() for part in parts])
         self._aggregates.clear(slots)
-        if not self._spec.input_is_insert_only:
-            self._rows[slots] = 0
         self._index.free(slots)
 
     def snapshot(self, writer: SnapshotWriter) -> None:
@@ -290,140 +370,36 @@ class SliceAggregate(WindowedOperator):
         keys = self._index.keys(slots)
         groups = key_groups(keys, self._spec.keys) if self._spec.keys else None
         saved = SavedRows(self.context.subtask, groups)
-        if not self._spec.input_is_insert_only:
-            keys = keys.with_columns(pl.Series(_ROWS, self._rows[slots]))
         writer.frame("slices", saved.tag(keys))
-        save_time(writer, self.watermark)
+        save_time(writer, self._watermark)
         self._aggregates.save(writer, slots, saved)
+        if self._updates is not None:
+            self._updates.save(writer, self._spec.keys)
 
     def restore(self, reader: SnapshotReader) -> None:
-        self.watermark = load_time(reader)
+        self._watermark = load_time(reader)
+        if self._watermark != MIN_WATERMARK:
+            self._closed_until = self._local(self._watermark)
         frame = reader.frame("slices")
         if frame is None or not frame.height:
             return
         slots, _ = self._index.insert(untagged(frame))
         self._aggregates.reserve(self._index.bound)
-        if not self._spec.input_is_insert_only:
-            self._rows = grown(self._rows, self._index.bound)
-            self._rows[slots] = frame[_ROWS].to_numpy()
-        self._note_slots(frame[_END].to_numpy(), slots)
+        generations = np.zeros(len(slots), dtype=np.int64)
+        if self._sliding is not None:
+            generations = frame[_GENERATION].to_numpy()
+            self._sliding.generation = int(generations.max())
+            self._sliding.own(frame, slots)
+        self._note_slots(frame[_END].to_numpy(), slots, generations)
         self._aggregates.load(reader, LoadedRows(frame, slots))
+        if self._updates is not None:
+            self._updates.load(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:
         slots = self._index.live_slots()
         keys = self._index.keys(slots)
-        ends = from_ms("slice_end", keys[_END].to_numpy(), _BOUND).to_frame()
-        return {"slices": hstack([keys.drop(_END), ends, self._aggregates.values(slots)])}
-
-
-class AttachedWindowAggregate(WindowedOperator):
-    """Groups rows by keys and by the window that they carry; emits +I when the watermark passes the window's end.
-
-    State: an index over (keys, start, end), running values by slot, the slots of each window end.
-    Cost of a batch: O(rows); of closing windows: O(their keys).
-    """
-
-    def __init__(self, spec: WindowAggregateSpec) -> None:
-        super().__init__()
-        assert spec.attached is not None
-        self._spec, (self._start, self._end) = spec, spec.attached
-        self.is_event_time = spec.window.is_event_time
-        types = spec.input.to_polars()
-        self._index = KeyIndex({**{k: types[k] for k in spec.keys}, _START: pl.Int64(), _END: pl.Int64()})
-        self._rows = np.zeros(0, dtype=np.int64)
-        self._slots: dict[int, list[Ids]] = {}
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        spec = self._spec
-        time_type = spec.input[spec.window.time_column].type if spec.window.time_column in spec.input else None
-        self.zone = WindowZone(None) if time_type is None else WindowZone.of(time_type, context.session.time_zone)
-        self._aggregates = AggregateSet(
-            spec.input,
-            spec.aggregates,
-            context,
-            not spec.input_is_insert_only,
-            spec.window.kind is not WindowKind.TUMBLE and spec.attached is None,
-        )
-
-    def process(self, input: int, batch: Batch) -> None:
-        starts, ends = to_ms(batch.frame[self._start]), to_ms(batch.frame[self._end])
-        late = self.is_fired(ends)
-        if late.any():
-            self.count_late(int(np.count_nonzero(late)))
-            batch, starts, ends = batch.filter(pl.Series(~late)), starts[~late], ends[~late]
-            if not batch.height:
-                return
-        slots, new_rows = self._index.insert(batch.frame.with_columns(pl.Series(_START, starts), pl.Series(_END, ends)))
-        self._aggregates.reserve(self._index.bound)
-        self._note_slots(ends[new_rows], slots[new_rows])
-        adds = None if batch.is_insert_only else batch.adds()
-        self._aggregates.update(slots, batch.frame, adds)
-        if not self._spec.input_is_insert_only:
-            self._rows = grown(self._rows, self._index.bound)
-            np.add.at(self._rows, slots, 1 if adds is None else np.where(adds, 1, -1))
-
-    def _note_slots(self, ends: Millis, slots: Ids) -> None:
-        """Notes the slots of new (key, window) pairs under their window's end."""
-        if not len(slots):
-            return
-        order = np.argsort(ends, kind="stable")
-        distinct, starts = np.unique(ends[order], return_index=True)
-        for end, part in zip(distinct.tolist(), np.split(slots[order], starts[1:]), strict=True):
-            if end not in self._slots and not self.is_event_time:
-                self.context.set_timer(self.zone.to_instant(end) - 1)
-            self._slots.setdefault(end, []).append(part)
-
-    def on_watermark(self, watermark_ms: int) -> int:
-        if self.is_event_time:
-            self.watermark = max(self.watermark, watermark_ms)
-            self._close(watermark_ms)
-        return watermark_ms
-
-    def on_timer(self, time_ms: int) -> None:
-        self._close(time_ms)
-
-    def _close(self, now_ms: int) -> None:
-        fired = sorted(e for e in self._slots if now_ms == MAX_WATERMARK or self.zone.to_instant(e) - 1 <= now_ms)
-        if not fired:
-            return
-        slots = np.concatenate([part for end in fired for part in self._slots.pop(end)])
-        keys = self._index.keys(slots)
-        properties = property_columns(self._spec, keys[_START].to_numpy(), keys[_END].to_numpy(), self.zone)
-        frame = hstack([keys.drop(_START, _END), self._aggregates.values(slots), properties])
-        if not self._spec.input_is_insert_only:
-            frame = frame.filter(pl.Series(self._rows[slots] > 0))
-            self._rows[slots] = 0
-        emit_in_pieces(self.context.emit, Batch(frame), self.context.max_batch_rows)
-        self._aggregates.clear(slots)
-        self._index.free(slots)
-
-    def snapshot(self, writer: SnapshotWriter) -> None:
-        slots = self._index.live_slots()
-        keys = self._index.keys(slots)
-        groups = key_groups(keys, self._spec.keys) if self._spec.keys else None
-        saved = SavedRows(self.context.subtask, groups)
-        if not self._spec.input_is_insert_only:
-            keys = keys.with_columns(pl.Series(_ROWS, self._rows[slots]))
-        writer.frame("windows", saved.tag(keys))
-        save_time(writer, self.watermark)
-        self._aggregates.save(writer, slots, saved)
-
-    def restore(self, reader: SnapshotReader) -> None:
-        self.watermark = load_time(reader)
-        frame = reader.frame("windows")
-        if frame is None or not frame.height:
-            return
-        slots, _ = self._index.insert(untagged(frame))
-        self._aggregates.reserve(self._index.bound)
-        if not self._spec.input_is_insert_only:
-            self._rows = grown(self._rows, self._index.bound)
-            self._rows[slots] = frame[_ROWS].to_numpy()
-        self._note_slots(frame[_END].to_numpy(), slots)
-        self._aggregates.load(reader, LoadedRows(frame, slots))
-
-    def state(self) -> dict[str, pl.DataFrame]:
-        slots = self._index.live_slots()
-        keys = self._index.keys(slots)
-        bounds = [from_ms(n, keys[c].to_numpy(), _BOUND) for n, c in (("window_start", _START), ("window_end", _END))]
-        return {"windows": hstack([keys.drop(_START, _END), pl.DataFrame(bounds), self._aggregates.values(slots)])}
+        bounds = [("window_start", _START), ("window_end", _END)] if self._spec.attached else [("slice_end", _END)]
+        shown = [from_ms(name, keys[column].to_numpy(), _BOUND) for name, column in bounds]
+        values = self._aggregates.values(slots)
+        table = "windows" if self._spec.attached else "slices"
+        return {table: hstack([keys.drop(_START, _END, _GENERATION, strict=False), pl.DataFrame(shown), values])}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from tableapi.plan.nodes import JoinKind
@@ -73,12 +72,9 @@ class WindowJoin(Operator):
     def process(self, input: int, batch: Batch) -> None:
         last = self._last_ms(input, batch.frame)
         late = last <= self._watermark
-        if late.any():
-            metrics = self.context.metrics
-            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
-            batch, last = batch.filter(pl.Series(~late)), last[~late]
+        batch = self.leave_out(batch, late, last, self._watermark, input)
         if batch.height:
-            self._waiting[input].add(batch, last)
+            self._waiting[input].add(batch, last[~late])
 
     def on_watermark(self, watermark_ms: int) -> int:
         self._watermark = max(self._watermark, watermark_ms)

@@ -66,13 +66,11 @@ class WindowRank(Rank):
 
     def process(self, input: int, batch: Batch) -> None:
         ends = self._ends(batch.frame)
-        late = self._zone.to_instants(ends) - 1 <= self._watermark
-        if late.any():
-            metrics = self.context.metrics
-            metrics["late_rows"] = metrics.get("late_rows", 0) + int(np.count_nonzero(late))
-            batch, ends = batch.filter(pl.Series(~late)), ends[~late]
+        last = self._zone.to_instants(ends) - 1
+        late = last <= self._watermark
+        batch = self.leave_out(batch, late, last, self._watermark)
         if batch.height:
-            self._take_in(batch.frame, ends)
+            self._take_in(batch.frame, ends[~late])
 
     def _take_in(self, frame: pl.DataFrame, ends: Millis) -> None:
         slots, new_rows = self._index.insert(frame)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -111,31 +112,51 @@ class Slices:
                 raise ValueError("sessions have no slices")
         return cls(window.kind, window.size_ms, step, window.offset_ms, length)
 
+    @classmethod
+    def carried(cls) -> Slices:
+        """Windows that rows carry: each is one slice, wherever it ends."""
+        return cls(WindowKind.TUMBLE, 1, 1, 0, 1)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether a window is made of several slices, which it shares with other windows."""
+        return self.kind is not WindowKind.TUMBLE
+
+    @property
+    def is_hopping(self) -> bool:
+        """Whether windows begin within each other."""
+        return self.kind is WindowKind.HOP
+
     def end_of(self, times: Millis) -> Millis:
         """The slice of each time."""
         return times - (times - self.offset_ms) % self.length_ms + self.length_ms
 
-    def windows_of(self, slice_end: int) -> list[int]:
-        """Ends of the windows that cover a slice, ascending. Empty only for HOP windows with gaps."""
-        slice_start = slice_end - self.length_ms
-        if self.kind is WindowKind.TUMBLE:
-            return [slice_end]
-        if self.kind is WindowKind.CUMULATE:
-            last = self._cumulate_start(slice_end) + self.size_ms
-            return list(range(slice_end, last + 1, self.step_ms))
-        last_start = slice_start - (slice_start - self.offset_ms) % self.step_ms
-        ends = []
-        start = last_start
-        while start + self.size_ms >= slice_end:
-            ends.append(start + self.size_ms)
-            start -= self.step_ms
-        return ends[::-1]
+    def windows_of(self, slice_end: int, after: int = MIN_WATERMARK) -> list[int]:
+        """Ends of the windows that cover a slice and end after `after`, ascending. Empty for slices between HOP windows."""
+        first = self.next_window(slice_end, after)
+        return [] if first is None else list(range(first, self._last(slice_end) + 1, self.step_ms))
+
+    def next_window(self, slice_end: int, after: int) -> int | None:
+        """The end of the first window that covers a slice and ends after `after`; None when there is none."""
+        first = max(slice_end, after + 1)
+        if self.is_shared:
+            first += (self.offset_ms + self.size_ms - first) % self.step_ms
+        return first if first <= self._last(slice_end) else None
+
+    def block_of(self, window_end: int) -> int:
+        """Where the block of the window's last slice begins. Blocks are as long as windows: a HOP window is the rest of one block and
+        the beginning of the next, a CUMULATE window is the beginning of its own."""
+        last_slice = window_end - self.length_ms
+        return last_slice - (last_slice - self.offset_ms) % self.size_ms
 
     def last_window_of(self, slice_ends: Millis) -> Millis:
         """End of the last window that covers each slice (before the slice's own end: there is none)."""
-        starts = slice_ends - self.length_ms
+        return self._last(slice_ends)
+
+    def _last(self, slice_ends: Any) -> Any:
         if self.kind is WindowKind.TUMBLE:
             return slice_ends
+        starts = slice_ends - self.length_ms
         aligned = self.size_ms if self.kind is WindowKind.CUMULATE else self.step_ms
         return starts - (starts - self.offset_ms) % aligned + self.size_ms
 
@@ -145,7 +166,3 @@ class Slices:
             starts = window_ends - self.length_ms
             return starts - (starts - self.offset_ms) % self.size_ms
         return window_ends - self.size_ms
-
-    def _cumulate_start(self, slice_end: int) -> int:
-        start = slice_end - self.length_ms
-        return start - (start - self.offset_ms) % self.size_ms

@@ -106,6 +106,8 @@ def _(node: n.WindowAggregate) -> str:
         parts.append(f"by=[{_list(node.keys)}]")
     parts += [str(a) for a in node.aggregates]
     parts += [f"{what.value} AS {name}" for name, what in node.properties]
+    if node.emit is not None:
+        parts.append(f"emit=[{node.emit}]")
     return f"WindowAggregate({', '.join(parts)})"
 
 

@@ -292,8 +292,32 @@ class WindowProperty(Enum):
 
 
 @dataclass(frozen=True)
+class EmitPolicy:
+    """When windows give results besides the one at their end. All in milliseconds.
+
+    early_ms, late_ms: How long after a change before, or after, the window's end a new result comes (0: at once); None: none does.
+    lateness_ms: How long after its end a window takes rows.
+    """
+
+    early_ms: int | None = None
+    late_ms: int | None = None
+    lateness_ms: int = 0
+
+    def __str__(self) -> str:
+        parts = []
+        if self.early_ms is not None:
+            parts.append("early" if not self.early_ms else f"early after {format_ms(self.early_ms)}")
+        if self.late_ms is not None:
+            parts.append("late" if not self.late_ms else f"late after {format_ms(self.late_ms)}")
+        if self.lateness_ms:
+            parts.append(f"lateness {format_ms(self.lateness_ms)}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
 class WindowAggregate(Unary):
-    """Groups by columns and a window of time; a window's rows come out once, when the watermark has passed its end.
+    """Groups by columns and a window of time; a window's rows come out once, when the watermark has passed its end, or as
+    `emit` says.
 
     Output: keys, aggregates, then `properties` (name, which one). The input's rows are raw when `window` is assigned here; when
     they already carry their window (`attached` = names of the start and end columns), they are grouped by it.
@@ -305,6 +329,8 @@ class WindowAggregate(Unary):
     properties: tuple[tuple[str, WindowProperty], ...] = ()
     attached: tuple[str, str] | None = None
     """Set when the rows come from an earlier windowed step and hold their window's start and end in these columns."""
+    emit: EmitPolicy | None = None
+    """Set when a window gives more than one result, each of which replaces the one before."""
 
     @property
     def schema(self) -> RowSchema:

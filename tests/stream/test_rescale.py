@@ -6,6 +6,7 @@ import pytest
 from helpers import agg, schema
 
 from tableapi.plan.nodes import (
+    EmitPolicy,
     FrameBound,
     FrameBoundKind,
     JoinKind,
@@ -45,8 +46,9 @@ ROWS = OverFrame(True, FrameBound(FrameBoundKind.UNBOUNDED), FrameBound(FrameBou
 LAST_THREE = OverFrame(True, FrameBound(FrameBoundKind.OFFSET, -2), FrameBound(FrameBoundKind.CURRENT_ROW))
 
 
-def window(kind, **ms):
-    return WindowAggregateSpec(LEFT, WindowSpec(WindowKind[kind], "ts", True, **ms), ("k",), CALLS, BOUNDS)
+def window(kind, calls=CALLS, inserts=True, emit=None, **ms):
+    spec = WindowSpec(WindowKind[kind], "ts", True, **ms)
+    return WindowAggregateSpec(LEFT, spec, ("k",), calls, BOUNDS, input_is_insert_only=inserts, emit=emit)
 
 
 SPECS = {
@@ -54,7 +56,12 @@ SPECS = {
     "group retracting": (GroupAggregateSpec(LEFT, ("k",), CALLS, False), 1),
     "tumble": (window("TUMBLE", size_ms=20_000), 1),
     "hop": (window("HOP", size_ms=20_000, step_ms=5_000), 1),
+    "hop of numbers": (window("HOP", CALLS[:2], size_ms=20_000, step_ms=5_000), 1),
+    "cumulate": (window("CUMULATE", CALLS[:2], size_ms=20_000, step_ms=5_000), 1),
+    "tumble early": (window("TUMBLE", emit=EmitPolicy(early_ms=0), size_ms=20_000), 1),
+    "hop late": (window("HOP", emit=EmitPolicy(late_ms=0, lateness_ms=9_000), size_ms=20_000, step_ms=5_000), 1),
     "session": (window("SESSION", gap_ms=2_000), 1),
+    "session retracting": (window("SESSION", inserts=False, gap_ms=2_000), 1),
     "rank": (RankSpec(LEFT, ("k",), (SortKey("v"), SortKey("s")), 1, 3, rank_name="r"), 1),
     "rank retracting": (RankSpec(LEFT, ("k",), (SortKey("v"), SortKey("s")), 1, 3, input_is_insert_only=False), 1),
     "first": (DeduplicateSpec(LEFT, ("k",), "ts", False), 1),

@@ -96,3 +96,54 @@ def test_equals_a_sort_by_time(batch_rows):
         (pl.col("ts").max() + pl.duration(milliseconds=10_000)).alias("we"),
     )
     assert sorted(h.fold()) == sorted(expected.drop("session").rows())
+
+
+def test_updating_input_of_values_that_must_be_kept():
+    """A row is taken back from a session that has become one of two; MIN, MAX, DISTINCT and lists follow."""
+    calls = [agg(INPUT, n.lower(), n, "v") for n in ("MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")]
+    calls += [agg(INPUT, "d", "COUNT", "v", distinct=True), agg(INPUT, "l", "LISTAGG", "k")]
+    h = harness(*calls, input_is_insert_only=False)
+    h.feed("a 1 2024-03-10T10:00:00\na 9 2024-03-10T10:00:15\na 5 2024-03-10T10:00:16\nb 7 2024-03-10T10:00:00")
+    h.feed("a 3 2024-03-10T10:00:06\na 5 2024-03-10T10:00:07")
+    h.feed("-D a 9 2024-03-10T10:00:15\n-D a 1 2024-03-10T10:00:00\n-D a 5 2024-03-10T10:00:07\n-D b 7 2024-03-10T10:00:00")
+    again = OperatorHarness(h.operator._spec, INPUT, snapshot=h.snapshot())
+    for one in (h, again):
+        (line,) = one.end().splitlines()
+        kind, key, *values, _, start, end = line.split()
+        assert (kind, key, start, end) == ("+I", "a", "2024-03-10T10:00", "2024-03-10T10:00:26")
+        assert values[:2] == ["3", "5"]
+        assert set(values[2:4]) <= {"3", "5"}
+        assert values[4] == "2"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_updating_input_equals_what_is_left_of_it(seed):
+    """Rows that come and go: the results are those of the rows that stay, as long as these hold the sessions together."""
+    rng = np.random.default_rng(seed)
+    frame = pl.DataFrame(
+        {
+            "k": [f"k{i}" for i in rng.integers(0, 3, 200)],
+            "v": rng.integers(0, 20, 200),
+            "ts": pl.Series(rng.integers(0, 100, 200) * 4_000).cast(pl.Datetime("ms")),
+        }
+    )
+    stays = rng.random(200) < 0.6
+    calls = [
+        agg(INPUT, n, f, "v", distinct=d) for n, f, d in (("lo", "MIN", False), ("hi", "MAX", False), ("d", "COUNT", True))
+    ]
+    updating, plain = harness(*calls, input_is_insert_only=False), harness(*calls)
+    order = np.concatenate([np.arange(200), rng.permutation(np.flatnonzero(~stays))])
+    kinds = np.repeat(np.array([0, 3], dtype=np.int8), [200, int((~stays).sum())])
+    for start in range(0, len(order), 17):
+        part = slice(start, start + 17)
+        updating.feed(Batch(frame[order[part]], pl.Series("kind", kinds[part], dtype=pl.Int8)))
+    updating.end()
+    plain.feed(Batch(frame))
+    plain.end()
+    expected = {}
+    for key, *_, start, end in plain.fold():
+        is_in = (pl.col("k") == key) & (pl.col("ts") >= start) & (pl.col("ts") < end)
+        left = frame.filter(pl.Series(stays)).filter(is_in)["v"]
+        if len(left):
+            expected[key, left.min(), left.max(), left.n_unique(), start, end] = 1
+    assert updating.fold() == expected

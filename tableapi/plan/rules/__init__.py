@@ -28,7 +28,7 @@ from tableapi.plan.rules.projects import merge_projects, remove_identity_project
 from tableapi.plan.rules.prune import prune_columns
 from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
 from tableapi.plan.rules.subquery import exists_or_in_filter, scalar_subquery
-from tableapi.plan.rules.windows import window_aggregate
+from tableapi.plan.rules.windows import window_aggregate, with_emit_policy
 
 Rule = Callable[[n.Node], n.Node | None]
 
@@ -61,18 +61,20 @@ MAX_ROUNDS = 25
 Check = Callable[[n.Node, Rule], None]
 
 
-def optimize(plan: n.Node, *, is_streaming: bool, check: Check | None = None) -> n.Node:
+def optimize(plan: n.Node, *, is_streaming: bool, check: Check | None = None, emit: n.EmitPolicy | None = None) -> n.Node:
     """The plan that is run.
 
     Args:
         plan: A plan as the builder made it.
         is_streaming: Whether stream-only operators (interval join, window join) may be used.
         check: Called after every change with the whole new plan and the rule (tests validate the plan there).
+        emit: When the windows of a stream give results besides the one at their end.
     """
     plan = apply_rules(plan, SUBQUERIES, check)
     plan = apply_rules(plan, LOGICAL, check)
     plan = apply_rules(plan, WINDOWS, check)
     if is_streaming:
+        plan = plan if emit is None else with_emit_policy(plan, emit)
         plan = apply_rules(plan, STREAMING, check)
     plan = prune_columns(plan)
     return apply_rules(plan, CLEANUP, check)

@@ -1,9 +1,10 @@
-"""Rules that turn a grouping by window bounds into a window aggregation."""
+"""Rules that turn a grouping by window bounds into a window aggregation, and say when windows give results."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from tableapi.errors import UnsupportedError
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import Ref, columns, substitute
 from tableapi.plan.traits import AttachedWindow, window_of
@@ -120,3 +121,26 @@ def _in_order(result: n.WindowAggregate, node: n.Aggregate) -> n.Node:
     schema = result.schema
     items = tuple(n.NamedRex(f.name, Ref(schema[f.name].type, f.name)) for f in node.schema)
     return n.Project(result, items)
+
+
+def with_emit_policy(plan: n.Node, policy: n.EmitPolicy) -> n.Node:
+    """The plan whose window aggregations give results as the session's settings say.
+
+    Raises:
+        UnsupportedError: The settings would hold for a session window.
+    """
+
+    def change(node: n.Node) -> n.Node | None:
+        if not isinstance(node, n.WindowAggregate) or node.emit is not None:
+            return None
+        own = policy if node.window.is_event_time else n.EmitPolicy(policy.early_ms)
+        if own.early_ms is None and own.late_ms is None:
+            return None
+        if node.window.kind is n.WindowKind.SESSION:
+            raise UnsupportedError(
+                "a SESSION window gives its result when it ends, not before or after",
+                fix="unset 'table.exec.emit.…', or use TUMBLE, HOP or CUMULATE",
+            )
+        return replace(node, emit=own)
+
+    return n.transform(plan, change)
