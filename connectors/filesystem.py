@@ -51,6 +51,17 @@ class FilesystemConnector(Connector):
             default="process-time",
         ),
         Option("sink.partition-commit.delay", timedelta, "How long after that it is marked.", default=timedelta(0)),
+        Option("sink.partition-commit.watermark-time-zone", str, "Zone of the times that directories name.", default="UTC"),
+        Option("sink.partition-commit.policy.class", str, "A policy in Java; cannot run here."),
+        Option("sink.partition-commit.policy.class.parameters", str, "Its parameters."),
+        Option("partition.time-extractor.kind", ("default", "custom"), "How directories name times.", default="default"),
+        Option("partition.time-extractor.class", str, "An extractor in Java; cannot run here."),
+        Option(
+            "partition.time-extractor.timestamp-pattern", str, "Accepted for Flink: directories are marked when the job ends."
+        ),
+        Option("partition.time-extractor.timestamp-formatter", str, "Accepted for Flink: as above."),
+        Option("compaction.file-size", MemorySize, "Accepted for Flink; see 'auto-compaction'."),
+        Option("compaction.parallelism", int, "Accepted for Flink; see 'auto-compaction'."),
         Option("sink.shuffle-by-partition.enable", bool, "Accepted for Flink.", default=False),
         Option("auto-compaction", bool, "Merge small files; not supported yet.", default=False),
         *BAD_RECORD_OPTIONS,
@@ -142,7 +153,15 @@ def _check_sink_options(options: Mapping[str, Any]) -> None:
     kinds = [k.strip() for k in (options["sink.partition-commit.policy.kind"] or "").split(",") if k.strip()]
     other = [k for k in kinds if k != "success-file"]
     if other:
-        raise UnsupportedError(f"partition commit policy '{other[0]}' is not supported yet", fix="use 'success-file'")
+        reason = {"metastore": "there is no Hive metastore here", "custom": "policies in Java cannot run here"}
+        raise UnsupportedError(
+            f"partition commit policy '{other[0]}' is not supported" + (f": {reason[other[0]]}" if other[0] in reason else ""),
+            exists="policies: success-file",
+            fix="use 'success-file'",
+        )
+    for key in ("sink.partition-commit.policy.class", "partition.time-extractor.class"):
+        if options[key]:
+            raise UnsupportedError(f"'{key}' = '{options[key]}': classes in Java cannot run here", fix="leave it out")
     if options["sink.partition-commit.trigger"] != "process-time" or options["sink.partition-commit.delay"]:
         raise UnsupportedError(
             "marking partitions before the job ends is not supported yet",

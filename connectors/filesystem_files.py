@@ -7,14 +7,16 @@ Imports connectors.filesystem_store, connectors.formats and tableapi's plain dat
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
 from itertools import pairwise
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
 
 from tableapi.connectors.filesystem_store import FileInfo, FileStore
-from tableapi.errors import RecordError, UnsupportedError
+from tableapi.errors import RecordError
 
 SPLIT_BYTES = 64 * 1024 * 1024
 """Text files larger than this may be read by several readers."""
@@ -54,11 +56,7 @@ def codec_of(path: str) -> str | None:
 
 
 def open_text(store: FileStore, path: str) -> BinaryIO:
-    """A file as the bytes of its text: decompressed when its suffix says that it is compressed.
-
-    Raises:
-        UnsupportedError: when the codec needs a package that is not installed.
-    """
+    """A file as the bytes of its text: decompressed when its suffix says that it is compressed."""
     codec = codec_of(path)
     file = store.open(path)
     if codec == "gzip":
@@ -78,8 +76,35 @@ def open_text(store: FileStore, path: str) -> BinaryIO:
 
         return cast(BinaryIO, pa.CompressedInputStream(file, "zstd"))
     if codec == "deflate":
-        raise UnsupportedError(f"compression of '{path}' is not supported yet", fix="use .gz, .zst, .bz2 or .xz files")
+        return cast(BinaryIO, BufferedReader(_Inflated(file)))
     return file
+
+
+class _Inflated(RawIOBase):
+    """The text of a zlib stream."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._inflater = file, zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data and not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail or self._file.read(_LOOK_BYTES)
+            if not packed:
+                raise EOFError("the compressed data ends too early")
+            try:
+                data = self._inflater.decompress(packed, len(buffer))
+            except zlib.error as e:
+                raise OSError(f"it is not compressed as its suffix says ({e})") from None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def partition_values(root: str, path: str, keys: Sequence[str], default_name: str) -> tuple[str | None, ...]:
@@ -102,6 +127,16 @@ def partition_values(root: str, path: str, keys: Sequence[str], default_name: st
             fix=f"move it below a directory '{missing[0]}=…', or start its name with '_' to leave it out",
         )
     return tuple(found[k] for k in keys)
+
+
+def fixed_part(path: str) -> str:
+    """A path up to the directory in which its pattern begins; all of it when it has none.
+
+    >>> fixed_part("/t/day=*/x.csv"), fixed_part("/t")
+    ('/t', '/t')
+    """
+    at = next((i for i, c in enumerate(path) if c in "*?["), None)
+    return path if at is None else path[:at].rpartition("/")[0]
 
 
 _ESCAPED = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")

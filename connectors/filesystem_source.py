@@ -16,10 +16,19 @@ import polars as pl
 
 from tableapi.connectors.bad_records import BadRecordPolicy
 from tableapi.connectors.base import ReadResult, Source, Split, SplitReader
-from tableapi.connectors.filesystem_files import FilePart, codec_of, cut_file, open_text, partition_values
+from tableapi.connectors.filesystem_files import FilePart, codec_of, cut_file, fixed_part, open_text, partition_values
 from tableapi.connectors.filesystem_store import FileInfo, io_error, open_store
 from tableapi.connectors.formats.arrow_base import fit
-from tableapi.connectors.formats.base import INSERT_ONLY, ColumnarFile, ColumnarFormat, Decoded, Format, TextDecoder, TextFormat
+from tableapi.connectors.formats.base import (
+    INSERT_ONLY,
+    BadRecord,
+    ColumnarFile,
+    ColumnarFormat,
+    Decoded,
+    Format,
+    TextDecoder,
+    TextFormat,
+)
 from tableapi.connectors.formats.convert import ConversionError, TextStyle, convert
 from tableapi.connectors.registry import find_format
 from tableapi.errors import OptionError, RecordError, TableApiError
@@ -100,7 +109,7 @@ class FilesystemSource(Source):
             raise OptionError(f"path '{self.path}' does not exist", fix="check the table's option 'path'")
         if self.pattern is not None:
             files = [f for f in files if re.fullmatch(self.pattern, f.path)]
-        keys = self.partition.names
+        keys, root = self.partition.names, fixed_part(root)
         return [FilePart(f, partition_values(root, f.path, keys, self.default_partition)) for f in files]
 
     def splits(self) -> Sequence[Split]:
@@ -152,15 +161,27 @@ class FilesystemSource(Source):
             return None
         if isinstance(self.format, ColumnarFormat):
             store, _ = open_store(self.path)
-            parts = self.parts() if store.is_local and not self.metadata and not self.partition.fields else []
+            is_whole = not self.metadata and not self.partition.fields and self.bad_records.directory is None
+            parts = self.parts() if store.is_local and is_whole else []
             schema = RowSchema(tuple(self.stored[c] for c in self.columns)) if parts else self.stored
-            native = self.format.scan([p.file.path for p in parts], schema) if parts else None
+            native = self._native(parts, schema) if parts else None
             if native is not None:
                 return native if self.limit is None else native.head(self.limit)
         from polars.io.plugins import register_io_source
 
         schema_of = self.produced.to_polars()
         return register_io_source(self._batches, schema={c: schema_of[c] for c in self.columns}, validate_schema=False)
+
+    def _native(self, parts: Sequence[FilePart], schema: RowSchema) -> pl.LazyFrame | None:
+        assert isinstance(self.format, ColumnarFormat)
+        try:
+            native = self.format.scan([p.file.path for p in parts], schema)
+            if native is not None:
+                native.collect_schema()
+        except pl.exceptions.PolarsError as e:
+            path = parts[0].file.path
+            raise RecordError(f"'{path}' is not a {self.format_name} file: {_first_line_of(e)}") from None
+        return native
 
     def _batches(
         self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
@@ -352,15 +373,16 @@ class ColumnarPartReader(SplitReader):
         self._frame: pl.DataFrame | None = None
 
     def read(self, max_rows: int) -> ReadResult:
-        file = self._open()
+        file = self._open_or_none()
+        if file is None:
+            return ReadResult(None, self._position(), finished=True)
         if self._source.limit is not None:
             max_rows = min(max_rows, self._source.limit - self._before - self._taken)
         if self._piece >= file.pieces or max_rows <= 0:
             return ReadResult(None, self._position(), finished=True)
         if self._frame is None:
             wanted = [c for c in self._source.columns if c in self._source.stored] or self._source.stored.names[:1]
-            raw = file.read(self._piece, wanted)
-            self._frame = self._source.complete(fit(raw, self._source.stored, wanted, self._part.file.path), self._part)
+            self._frame = self._source.complete(self._read_piece(file, wanted), self._part)
         frame = self._frame.slice(self._taken, max_rows)
         self._taken += frame.height
         if self._taken >= self._frame.height:
@@ -370,6 +392,40 @@ class ColumnarPartReader(SplitReader):
 
     def _position(self) -> tuple[int, int, int]:
         return self._piece, self._taken, self._before
+
+    def _open_or_none(self) -> ColumnarFile | None:
+        try:
+            return self._open()
+        except RecordError as e:
+            self._put_aside(_first_line_of(e), e)
+            return None
+
+    def _read_piece(self, file: ColumnarFile, wanted: list[str]) -> pl.DataFrame:
+        """The rows of the next part of the file; none when it is damaged and such parts are put aside."""
+        path, stored = self._part.file.path, self._source.stored
+        try:
+            return fit(file.read(self._piece, wanted), stored, wanted, path)
+        except Exception as e:  # noqa: BLE001 - the libraries raise what they like on damaged data
+            reason = f"part {self._piece + 1} of {file.pieces} cannot be read: {_first_line_of(e)}"
+            self._put_aside(reason, e)
+            return pl.DataFrame(schema={name: stored[name].type.to_polars() for name in wanted})
+
+    def _put_aside(self, reason: str, cause: Exception) -> None:
+        """Records what cannot be read; without a place for it, fails.
+
+        Raises:
+            RecordError: The policy is to fail.
+        """
+        path, policy = self._part.file.path, self._source.bad_records
+        if policy.directory is not None:
+            policy.handle(BadRecord(0, self._piece, b"", reason), self._source.format_name, path, 0, lambda: 1)
+        elif isinstance(cause, TableApiError):
+            raise cause
+        else:
+            raise RecordError(
+                f"file '{path}': {reason}",
+                fix="restore the file, or set 'bad-records.mode' = 'quarantine' to go on without what is damaged",
+            ) from None
 
     def _open(self) -> ColumnarFile:
         if self._file is None:
@@ -382,8 +438,8 @@ class ColumnarPartReader(SplitReader):
                 raise
             except OSError as e:
                 raise io_error("read", path, e) from None
-            except ValueError as e:
-                raise RecordError(f"'{path}' is not a {format_.name} file: {str(e).splitlines()[0]}") from None
+            except Exception as e:  # noqa: BLE001 - the libraries raise what they like on damaged data
+                raise RecordError(f"'{path}' is not a {format_.name} file: {_first_line_of(e)}") from None
         return self._file
 
     def close(self) -> None:
@@ -391,6 +447,10 @@ class ColumnarPartReader(SplitReader):
             self._file.close()
         if self._stream is not None:
             self._stream.close()
+
+
+def _first_line_of(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class WatchingReader(SplitReader):

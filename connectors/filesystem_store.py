@@ -6,6 +6,7 @@ Imports tableapi.errors and (lazily) pyarrow only.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import shutil
@@ -134,10 +135,26 @@ class ArrowStore(FileStore):
         if info.type == fs.FileType.File:
             return [_remote_info(info)]
         if info.type == fs.FileType.NotFound:
-            return None
+            return self._matching(path) if glob.has_magic(path) else None
         below = self._fs.get_file_info(fs.FileSelector(path, recursive=True))
         visible = [i for i in below if i.type == fs.FileType.File and not _has_hidden_part(i.path[len(path) :])]
         return sorted(map(_remote_info, visible), key=lambda f: f.path)
+
+    def _matching(self, pattern: str) -> list[FileInfo] | None:
+        """The files that a pattern names, and those below the directories that it names; None when it names nothing."""
+        from pyarrow import fs
+
+        parts = pattern.split("/")
+        fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+        known = ["/".join(parts[:fixed])]
+        for part in parts[fixed:]:
+            found = []
+            for folder in known:
+                entries = self._fs.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+                visible = [e for e in entries if not e.base_name.startswith(HIDDEN)]
+                found += [e.path for e in visible if fnmatch.fnmatchcase(e.base_name, part)]
+            known = sorted(found)
+        return [file for path in known for file in self.files(path) or ()] if known else None
 
     def open(self, path: str) -> BinaryIO:
         file: BinaryIO = self._fs.open_input_file(path)
@@ -206,11 +223,11 @@ def open_store(location: str) -> tuple[FileStore, str]:
 
 def _fsspec_store(scheme: str, location: str, cause: Exception) -> tuple[FileStore, str]:
     try:
-        import fsspec  # type: ignore[import-not-found, unused-ignore]
+        import fsspec  # type: ignore[import-not-found, import-untyped, unused-ignore]
         from pyarrow import fs
 
-        handler = fs.FSSpecHandler(fsspec.filesystem(scheme))
-        return ArrowStore(fs.PyFileSystem(handler)), location.partition("://")[2]
+        store, path = fsspec.core.url_to_fs(location)
+        return ArrowStore(fs.PyFileSystem(fs.FSSpecHandler(store))), path
     except (ImportError, ValueError) as e:
         raise UnsupportedError(
             f"files at '{scheme}://' cannot be reached: {cause}",

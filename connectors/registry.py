@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from tableapi.connectors.base import Connector
-from tableapi.errors import UnknownNameError, did_you_mean
+from tableapi.errors import UnknownNameError, UnsupportedError, did_you_mean
 
 if TYPE_CHECKING:
     from tableapi.connectors.formats.base import Format
@@ -41,6 +41,13 @@ _FORMATS = {
     "orc": "tableapi.connectors.formats.orc:OrcFormat",
     "avro": "tableapi.connectors.formats.avro:AvroFormat",
 }
+
+_OTHER_FORMATS = {
+    "avro-confluent": "it needs a schema registry",
+    "debezium-avro-confluent": "it needs a schema registry",
+    "protobuf": "it needs classes made by Protobuf's compiler for Java",
+}
+"""Formats of Flink that are not here, and why."""
 
 _HINTS = {
     "kafka": "use 'filelog': a durable, partitioned, replayable stream on files",
@@ -80,6 +87,7 @@ def find_format(name: str) -> Format:
 
     Raises:
         UnknownNameError: when there is none; it lists those that exist.
+        UnsupportedError: when Flink has it and this library has not.
     """
     found: Format = _load("format", name, "tableapi.formats")
     return found
@@ -95,6 +103,10 @@ def _load(what: str, name: str, group: str) -> Any:
         if entry.name == name:
             return entry.load()()
     names = connector_names() if what == "connector" else format_names()
+    if what == "format" and name in _OTHER_FORMATS:
+        raise UnsupportedError(
+            f"format '{name}' is not supported: {_OTHER_FORMATS[name]}", exists=f"formats: {', '.join(names)}"
+        )
     raise UnknownNameError(
         f"there is no {what} '{name}'",
         exists=f"{what}s: {', '.join(names)}",
