@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from tableapi.tablespec import RowSchema
+
+
+def arrow_schema(schema: RowSchema) -> pa.Schema:
+    """The names and Arrow types of columns."""
+    import pyarrow as pa
+
+    return pa.schema([(f.name, to_arrow(f.type)) for f in schema])
+
 
 def arrow_column(column: pl.Series, data_type: DataType) -> pa.Array:
     """The column as one Arrow array."""

@@ -343,8 +343,14 @@ def any_frame(data: Any) -> pl.DataFrame:
         return data
     if type(data).__module__.split(".")[0] == "pandas":
         return pl.from_pandas(data, nan_to_null=True)
-    if hasattr(data, "__arrow_c_stream__") or type(data).__module__.split(".")[0] == "pyarrow":
-        return pl.DataFrame(data) if hasattr(data, "__arrow_c_stream__") else _from_arrow(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        return pl.DataFrame(data)
+    if hasattr(data, "__arrow_c_array__"):
+        import pyarrow as pa
+
+        return pl.DataFrame(pa.record_batch(data))
+    if type(data).__module__.split(".")[0] == "pyarrow":
+        return _from_arrow(data)
     raise TypeMismatchError(f"{type(data).__name__} is not a table", where=caller(), fix="give a Polars, pandas or Arrow table")
 
 

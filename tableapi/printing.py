@@ -36,12 +36,39 @@ class PrintStyle(Enum):
 def display_width(text: str) -> int:
     """How many columns of a terminal the text takes.
 
-    >>> display_width("a界")
-    3
+    >>> display_width("a界"), display_width("e\u0301"), display_width("\U0001f469\u200d\U0001f680")
+    (3, 1, 2)
     """
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return len(text) if text.isascii() else sum(width for _, width in _clusters(text))
+
+
+_ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
+"""Categories of characters that take no room of their own: marks and joiners."""
+
+_JOINER, _AS_EMOJI, _SOFT_HYPHEN = "\u200d", "\ufe0f", "\u00ad"
+
+
+def _clusters(text: str) -> Iterator[tuple[str, int]]:
+    """What is seen as one character, and its width: a letter with its marks, an emoji with what modifies it or is joined to it."""
+    cluster, width = "", 0
+    for character in text:
+        is_mark = character != _SOFT_HYPHEN and unicodedata.category(character) in _ZERO_WIDTH
+        is_joined = cluster.endswith(_JOINER) or (width == 2 and "\U0001f3fb" <= character <= "\U0001f3ff")
+        is_flag = len(cluster) == 1 and _is_flag_half(cluster) and _is_flag_half(character)
+        if cluster and (is_mark or is_joined or is_flag):
+            cluster += character
+            width = 2 if is_flag or (character == _AS_EMOJI and width == 1) else width
+            continue
+        if cluster:
+            yield cluster, width
+        cluster = character
+        width = 0 if is_mark else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    if cluster:
+        yield cluster, width
+
+
+def _is_flag_half(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
 def fit(text: str, width: int) -> str:
@@ -54,8 +81,7 @@ def fit(text: str, width: int) -> str:
     if taken <= width:
         return " " * (width - taken) + text
     cut, used = "", 0
-    for character in text:
-        step = display_width(character)
+    for character, step in _clusters(text):
         if used + step > width - 3:
             break
         cut, used = cut + character, used + step

@@ -220,6 +220,16 @@ class TableResult:
         columns = [arrow_column(c, f.type) for c, f in zip(frame.get_columns(), self._schema, strict=True)]
         return pa.Table.from_arrays(columns, names=self._schema.names)
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow PyCapsule protocol, so that Polars, pyarrow, DuckDB and pandas can read the rows. Takes them."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        """The columns, for the Arrow PyCapsule protocol. Takes no rows."""
+        from tableapi.arrow_values import arrow_schema
+
+        return arrow_schema(self._schema).__arrow_c_schema__()
+
     def to_pandas(self) -> pandas.DataFrame:
         """All rows as a pandas frame; of changes the final rows. Text is kept as Python objects, NULL as None (PyFlink)."""
         frame = self.to_polars()

@@ -582,6 +582,12 @@ class Table:
         """The Arrow PyCapsule protocol, so that Polars, pyarrow, DuckDB and pandas can read the table."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
+    def __arrow_c_schema__(self) -> object:
+        """The columns, for the Arrow PyCapsule protocol. Runs nothing."""
+        from tableapi.arrow_values import arrow_schema
+
+        return arrow_schema(self._builder.collect(self._relation).schema).__arrow_c_schema__()
+
     # -- Python protocol
 
     def __getattr__(self, name: str) -> Expression:
