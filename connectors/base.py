@@ -109,6 +109,39 @@ class Source(ABC):
         return None
 
 
+class LookupReader(ABC):
+    """Answers questions for the rows of keys. Called by one thread at a time, except `lookup_async`."""
+
+    @abstractmethod
+    def lookup(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """All rows with any of the given keys, in any order.
+
+        Args:
+            keys: Distinct keys without NULL, in the columns and types of the table.
+
+        Returns:
+            Rows with the requested columns; a key without rows is just absent.
+        """
+
+    async def lookup_async(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """Like `lookup`, for sources that are asked without waiting; several calls may be under way."""
+        return self.lookup(keys)
+
+    def close(self) -> None:
+        """Releases what the reader holds."""
+
+
+class LookupSource(ABC):
+    """A table that can be asked for the rows of keys. Instances are plain picklable descriptions."""
+
+    is_async: bool = False
+    """Whether `lookup_async` is the way to ask: several questions can then be under way at once."""
+
+    @abstractmethod
+    def reader(self) -> LookupReader:
+        """What answers the questions of one worker."""
+
+
 class SinkWriter(ABC):
     """Writes the rows of one worker. The commit methods are called only for sinks that are EXACTLY_ONCE."""
 
@@ -183,6 +216,10 @@ class Connector(ABC):
         from tableapi.errors import UnsupportedError
 
         raise UnsupportedError(f"connector '{self.name}' cannot be read from", fix="use it as a sink only")
+
+    def lookup(self, table: TableSpec, keys: tuple[str, ...], columns: tuple[str, ...]) -> LookupSource | None:
+        """The table as one that is asked for the `columns` of the rows with given values of `keys`; None: it is read instead."""
+        return None
 
     def sink(self, table: TableSpec) -> Sink:
         """The table as a sink. Validates the options; writes nothing yet."""

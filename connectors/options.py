@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from tableapi.connectors.base import Option
+from tableapi.durations import parse_duration
 from tableapi.errors import OptionError, did_you_mean
 
 
@@ -20,6 +21,29 @@ class MemorySize(int):
 
     __slots__ = ()
 
+
+LOOKUP_OPTIONS = (
+    Option(
+        "lookup.cache", ("NONE", "PARTIAL", "FULL"), "What a lookup join remembers: nothing, looked-up keys, the whole table."
+    ),
+    Option("lookup.partial-cache.max-rows", int, "How many keys are remembered; the least recently used ones go first."),
+    Option("lookup.partial-cache.expire-after-write", timedelta, "After how long a remembered key is looked up again."),
+    Option("lookup.partial-cache.expire-after-access", timedelta, "After how long without use a remembered key is forgotten."),
+    Option("lookup.partial-cache.cache-missing-key", bool, "Remember that a key has no rows.", default=True),
+    Option(
+        "lookup.full-cache.reload-strategy", ("PERIODIC", "TIMED"), "When the whole table is read again.", default="PERIODIC"
+    ),
+    Option("lookup.full-cache.periodic-reload.interval", timedelta, "Time between two readings of the table."),
+    Option(
+        "lookup.full-cache.periodic-reload.schedule-mode",
+        ("FIXED_DELAY", "FIXED_RATE"),
+        "Whether the time counts from the end of a reading or from its start.",
+        default="FIXED_DELAY",
+    ),
+    Option("lookup.full-cache.timed-reload.iso-time", str, "Time of day of a reading, '02:30' or '02:30Z' (UTC)."),
+    Option("lookup.full-cache.timed-reload.interval-in-days", int, "Days between two readings.", default=1),
+)
+"""How a lookup join reads the table; the planner reads them from the table."""
 
 COMMON_OPTIONS = (
     Option("connector", str, "Name of the connector."),
@@ -31,18 +55,9 @@ COMMON_OPTIONS = (
     Option("scan.watermark.alignment.group", str, "Sources of one group wait for each other."),
     Option("scan.watermark.alignment.max-drift", timedelta, "How far a source may run ahead of its group."),
     Option("scan.watermark.alignment.update-interval", timedelta, "How often the group's watermark is refreshed."),
+    *LOOKUP_OPTIONS,
 )
 """Options that every connector has; the planner reads them from the table."""
-
-_DURATION_UNITS_US = {
-    "": 1_000,
-    **dict.fromkeys(("d", "day", "days"), 86_400_000_000),
-    **dict.fromkeys(("h", "hour", "hours"), 3_600_000_000),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60_000_000),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1_000_000),
-    **dict.fromkeys(("ms", "milli", "millis", "millisecond", "milliseconds"), 1_000),
-    **dict.fromkeys(("us", "µs", "micro", "micros", "microsecond", "microseconds"), 1),
-}
 
 _MEMORY_UNITS = {
     **dict.fromkeys(("", "b", "byte", "bytes"), 1),
@@ -51,28 +66,6 @@ _MEMORY_UNITS = {
     **dict.fromkeys(("g", "gb", "gib", "gibibyte", "gibibytes"), 1 << 30),
     **dict.fromkeys(("t", "tb", "tib", "tebibyte", "tebibytes"), 1 << 40),
 }
-
-_ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
-
-
-def parse_duration(text: str) -> timedelta:
-    """A duration as Flink writes it: a number and a unit (milliseconds without one), or ISO-8601.
-
-    Raises:
-        ValueError: when the text is neither.
-
-    >>> parse_duration("5 s"), parse_duration("500 ms"), parse_duration("PT1M")
-    (datetime.timedelta(seconds=5), datetime.timedelta(microseconds=500000), datetime.timedelta(seconds=60))
-    """
-    text = text.strip()
-    iso = _ISO_DURATION.fullmatch(text)
-    if iso and any(iso.groups()):
-        days, hours, minutes, seconds = (float(g or 0) for g in iso.groups())
-        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    match = re.fullmatch(r"(\d+)\s*([a-zµ]*)", text.lower())
-    if match is None or match[2] not in _DURATION_UNITS_US:
-        raise ValueError(f"'{text}' is not a duration; write a number and a unit (ms, s, min, h, d), for example '5 s'")
-    return timedelta(microseconds=int(match[1]) * _DURATION_UNITS_US[match[2]])
 
 
 def parse_memory_size(text: str) -> MemorySize:

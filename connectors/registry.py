@@ -26,6 +26,8 @@ _CONNECTORS = {
     "socket": "tableapi.connectors.socket:SocketConnector",
     "nexmark": "tableapi.connectors.nexmark:NexmarkConnector",
     "filelog": "tableapi.connectors.filelog.connector:FilelogConnector",
+    "jdbc": "tableapi.connectors.jdbc:JdbcConnector",
+    "python": "tableapi.connectors.python:PythonConnector",
 }
 
 _FORMATS = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from tableapi.connectors.options import parse_duration
+from tableapi.durations import parse_duration
 from tableapi.errors import ValidationError, did_you_mean
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import AggCall, Rex, UdfCall, walk

@@ -130,7 +130,7 @@ def _parse_bool(text: str) -> bool:
 
 
 def _parse_duration(text: str) -> datetime.timedelta:
-    from tableapi.connectors.options import parse_duration
+    from tableapi.durations import parse_duration
 
     return parse_duration(text)
 

@@ -208,7 +208,11 @@ class OperatorHarness:
         self._taken = 0
         self.operator: Operator = spec.create()
         self.context = OperatorContext(
-            emit=self.emitted.append, session=SessionContext(), clock=self.clock, set_timer=self._timers.append
+            emit=self.emitted.append,
+            session=SessionContext(),
+            clock=self.clock,
+            set_timer=self._timers.append,
+            pass_watermark=self._pass_watermark,
         )
         self.operator.open(self.context)
         if snapshot is not None:
@@ -253,6 +257,9 @@ class OperatorHarness:
     def fold(self) -> Counter[tuple[Any, ...]]:
         """The rows that all emitted changes leave."""
         return fold(self.emitted)
+
+    def _pass_watermark(self, watermark_ms: int) -> None:
+        self.watermark = watermark_ms
 
     def _new(self) -> str:
         new = self.emitted[self._taken :]

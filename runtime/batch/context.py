@@ -8,18 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tableapi.functions.registry import SessionContext
-from tableapi.plan.nodes import Node, Scan
+from tableapi.plan.nodes import LookupJoin, Node, Scan
 from tableapi.plan.rex import Rex
 from tableapi.runtime.expressions import lower as lower_rex
 from tableapi.runtime.udf import split_udfs, udf_expression
 from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
+if TYPE_CHECKING:
+    from tableapi.runtime.batch.lookup import LookupAsking
+    from tableapi.runtime.stream.lookup_join import LookupJoinSpec
+
 Sources = Callable[[Scan], pl.LazyFrame]
 """Gives the rows of a table scan: the scan's columns, changelogs already folded to a table."""
+
+Lookups = Callable[[LookupJoin], "LookupJoinSpec | None"]
+"""Gives the operator of a lookup join whose table answers for keys."""
 
 KIND_COLUMN = "$kind"
 """Int8 column of `RowKind` values in frames that hold a changelog instead of a table."""
@@ -36,6 +44,8 @@ class Lowering:
             they are, each row one version.
         dispatch: Lowers a node by its class (set by `lowering.py`).
         functions: Where the plan's Python functions run.
+        lookups: How a lookup join asks its table; None: the table is read like any other.
+        opened: What asks tables for keys, to be closed at the end.
     """
 
     session: SessionContext
@@ -43,8 +53,16 @@ class Lowering:
     versions: Sources | None
     dispatch: Callable[[Node, Lowering], pl.LazyFrame]
     functions: FunctionRunner = field(default_factory=FunctionScope)
+    lookups: Lookups = lambda node: None
+    opened: list[LookupAsking] = field(default_factory=list)
     _memo: dict[int, tuple[Node, pl.LazyFrame]] = field(default_factory=dict)
     _names: count[int] = field(default_factory=count)
+
+    def close(self) -> None:
+        """Closes what the plan has opened while it ran."""
+        self.functions.close()
+        for asking in self.opened:
+            asking.close()
 
     def lower(self, node: Node) -> pl.LazyFrame:
         """The lazy frame of a node. A node object that is used twice is lowered once, so that Polars can share it."""

@@ -26,6 +26,7 @@ from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 if TYPE_CHECKING:
     from tableapi.runtime.execute import ExecutionSettings, Summary
+    from tableapi.runtime.stream.lookup_join import LookupJoinSpec
 
 READ_ROWS = 262_144
 """Rows that a source without a lazy scan is asked for at a time."""
@@ -85,9 +86,16 @@ class BatchExecution:
             raise
 
     def _stream(self, plan: n.Node) -> Iterator[pl.DataFrame]:
-        functions = self._make_functions()
-        yield from stream_batch(plan, self.session, self._table, self._versions, self.settings.max_batch_rows, functions)
+        functions, rows = self._make_functions(), self.settings.max_batch_rows
+        yield from stream_batch(plan, self.session, self._table, self._versions, rows, functions, self._lookup)
         self._functions = added((self._functions, functions.metrics()))
+
+    def _lookup(self, node: n.LookupJoin) -> LookupJoinSpec | None:
+        from tableapi.runtime.lookup.asked import KeyedTable, asked_table
+        from tableapi.runtime.planner.lookups import lookup_join_spec
+
+        asked = asked_table(node, self.tables, self.session, self.settings.options)
+        return lookup_join_spec(node, node.input.schema, asked) if isinstance(asked, KeyedTable) else None
 
     def _run_sinks(self) -> None:
         try:

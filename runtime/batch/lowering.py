@@ -15,7 +15,20 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes
 from tableapi.plan.match_node import Match
 from tableapi.plan.nodes import Node
-from tableapi.runtime.batch import aggregate, correlate, join, match, order, over, rowwise, scan, setops, temporal, window
+from tableapi.runtime.batch import (
+    aggregate,
+    correlate,
+    join,
+    lookup,
+    match,
+    order,
+    over,
+    rowwise,
+    scan,
+    setops,
+    temporal,
+    window,
+)
 from tableapi.runtime.batch.context import Lowering, Sources
 
 _LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
@@ -40,7 +53,7 @@ _LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
     nodes.IntervalJoin: join.lower_interval_join,
     nodes.WindowJoin: join.lower_window_join,
     nodes.TemporalJoin: temporal.lower_temporal_join,
-    nodes.LookupJoin: temporal.lower_lookup_join,
+    nodes.LookupJoin: lookup.lower_lookup_join,
     nodes.Unnest: correlate.lower_unnest,
     nodes.Correlate: correlate.lower_correlate,
 }

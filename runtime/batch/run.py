@@ -11,7 +11,7 @@ import polars as pl
 from tableapi.errors import JobCancelledError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Node
-from tableapi.runtime.batch.context import Lowering, Sources
+from tableapi.runtime.batch.context import Lookups, Lowering, Sources
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
 from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
@@ -38,7 +38,7 @@ def run_batch(node: Node, session: SessionContext, sources: Sources, versions: S
     try:
         return collect(lower_with(lowering, node))
     finally:
-        lowering.functions.close()
+        lowering.close()
 
 
 def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
@@ -54,16 +54,18 @@ def stream_batch(
     versions: Sources | None = None,
     max_rows: int = 65_536,
     functions: FunctionRunner | None = None,
+    lookups: Lookups = lambda node: None,
 ) -> Iterator[pl.DataFrame]:
     """Like `run_batch`, but hands over the rows as they become ready, in frames of at most about `max_rows` rows.
 
-    `functions` says where Python functions run (None: here); it is closed at the end.
+    `functions` says where Python functions run (None: here); it is closed at the end. `lookups` gives the operator of a lookup
+    join whose table answers for keys.
     """
-    lowering = Lowering(session, sources, versions, dispatch, functions or FunctionScope())
+    lowering = Lowering(session, sources, versions, dispatch, functions or FunctionScope(), lookups)
     try:
         yield from iter_batches(lower_with(lowering, node), max_rows)
     finally:
-        lowering.functions.close()
+        lowering.close()
 
 
 def iter_batches(lazy: pl.LazyFrame, max_rows: int = 65_536) -> Iterator[pl.DataFrame]:

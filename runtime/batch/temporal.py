@@ -1,4 +1,4 @@
-"""Lowers joins with a table's versions: temporal joins and lookups.
+"""Lowers joins with a table's versions.
 
 May import plan and the sibling lowerings. In batch the versions of a table are its changes when the session can give
 them, the rows of a deduplication view's input, or else simply its rows.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from tableapi.plan.nodes import Filter, JoinKind, LookupJoin, Node, Project, Rank, Scan, TemporalJoin, WatermarkAssigner
-from tableapi.plan.rex import Ref, Rex, conjuncts
+from tableapi.plan.nodes import Filter, JoinKind, Node, Project, Rank, Scan, TemporalJoin, WatermarkAssigner
 from tableapi.row import RowKind
 from tableapi.runtime.batch.context import KIND_COLUMN, Lowering
-from tableapi.runtime.batch.join import Condition, EquiKey, join_frames
 from tableapi.runtime.batch.rowwise import project
 
 
@@ -80,14 +78,3 @@ def _versions(node: Node, lowering: Lowering) -> pl.LazyFrame:
             return _versions(input, lowering)
         case _:
             return lowering.lower(node).with_columns(pl.lit(int(RowKind.INSERT), pl.Int8()).alias(KIND_COLUMN))
-
-
-def lower_lookup_join(node: LookupJoin, lowering: Lowering) -> pl.LazyFrame:
-    """Each row with the table's rows of its key, as the table is now."""
-    scan = Scan(node.table)
-    own = dict(zip(scan.schema.names, node.names, strict=True))
-    table = lowering.lower(scan).select(pl.col(old).alias(new) for old, new in own.items())
-    source = node.input.schema
-    keys = tuple(EquiKey(Ref(source[left].type, left), Ref(scan.schema[right].type, own[right])) for left, right in node.keys)
-    rest: tuple[Rex, ...] = tuple(conjuncts(node.condition)) if node.condition is not None else ()
-    return join_frames(lowering.lower(node.input), table, node.kind, Condition(keys, (), (), rest), node.schema, lowering)

@@ -17,6 +17,10 @@ class SystemClock:
         """Milliseconds since the epoch."""
         return time.time_ns() // 1_000_000
 
+    def sleep_ms(self, duration_ms: int) -> None:
+        """Waits."""
+        time.sleep(duration_ms / 1000)
+
 
 class FileClock:
     """A clock that shows what a file says: eight bytes, milliseconds since the epoch, read anew each time. All processes of a job that is

@@ -179,6 +179,8 @@ class Task:
             max_batch_rows=config.max_batch_rows,
             functions=scope,
         )
+        if isinstance(emitter, VertexRun):
+            context.pass_watermark = emitter.pass_watermark
         emitter.metrics.counters = context.metrics
         return context
 

@@ -199,6 +199,12 @@ class VertexRun(Emitter):
             self._sent_watermark_ms = passed_on_ms
             self.forward(Watermark(passed_on_ms, is_firm))
 
+    def pass_watermark(self, watermark_ms: int) -> None:
+        """Passes on a watermark that the operator had held back."""
+        if watermark_ms > self._sent_watermark_ms and not self.has_ended:
+            self._sent_watermark_ms = watermark_ms
+            self.forward(Watermark(watermark_ms))
+
     def _align(self) -> None:
         barrier, channels = self._barrier, self.gate.channels
         if barrier is None or not all(c.is_blocked or self.tracker.is_closed(i) for i, c in enumerate(channels)):

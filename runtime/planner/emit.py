@@ -1,13 +1,13 @@
 """When windows give results besides the one at their end: the session's settings.
 
-Flink's experimental `table.exec.emit.*` keys. Imports plan nodes and the connectors' reading of durations.
+Flink's experimental `table.exec.emit.*` keys. Imports plan nodes and the reading of durations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tableapi.connectors.options import parse_duration
+from tableapi.durations import parse_duration
 from tableapi.errors import ValidationError
 from tableapi.plan.nodes import EmitPolicy
 

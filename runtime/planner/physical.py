@@ -28,6 +28,7 @@ from tableapi.plan.traits import (
 )
 from tableapi.row import RowKind
 from tableapi.runtime.constraints import Constraints, ConstraintSpec
+from tableapi.runtime.planner.chains import calc_chain
 from tableapi.runtime.planner.graph import (
     FORWARD,
     SINGLE,
@@ -127,6 +128,10 @@ class PhysicalPlanner:
     def _kinds(self, node: n.Node) -> frozenset[RowKind]:
         return changelog(node, self.tables.facts)
 
+    def _ttl(self, hinted_ms: int | None) -> int | None:
+        """The time to live that a hint asks for, or else the session (None: for ever)."""
+        return self.settings.state_ttl_ms if hinted_ms is None else hinted_ms or None
+
     def _inserts(self, node: n.Node) -> bool:
         return self._kinds(node) == INSERT_ONLY
 
@@ -157,7 +162,7 @@ class PhysicalPlanner:
         return stream
 
     def _idle_timeout(self, scan: n.Scan) -> int:
-        from tableapi.connectors.options import parse_duration
+        from tableapi.durations import parse_duration
 
         text = scan.table.options.get("scan.watermark.idle-timeout")
         if text is None:
@@ -178,7 +183,7 @@ class PhysicalPlanner:
         return Stream(vertex, stream.schema, key)
 
     def _watermarkassigner(self, node: n.WatermarkAssigner, needs_before: bool, *, normalize: bool = True) -> Stream:
-        below, steps = _calc_chain(node.input)
+        below, steps = calc_chain(node.input)
         if not isinstance(below, n.Scan):
             raise UnsupportedError("a watermark can only be assigned to a table, not to a query")
         calc = None
@@ -204,7 +209,7 @@ class PhysicalPlanner:
         return self._calc(node, needs_before)
 
     def _calc(self, node: n.Node, needs_before: bool) -> Stream:
-        below, steps = _calc_chain(node)
+        below, steps = calc_chain(node)
         needs = needs_before or any(s.condition is not None for s in steps) or not _keeps_key(node, below)
         source = self.plan(below, needs)
         return self._with_steps(source, steps, node)
@@ -264,7 +269,7 @@ class PhysicalPlanner:
             node.aggregates,
             self._inserts(node.input),
             needs_before,
-            self.settings.state_ttl_ms,
+            self._ttl(node.state_ttl_ms),
         )
         edge = self._hashed(source, node.keys)
         vertex = self._add(_named("GroupAggregate", node.keys), spec, node.schema, [edge])
@@ -285,7 +290,7 @@ class PhysicalPlanner:
         vertex = self._add("Expand", expand, expanded, [Edge(source.vertex)])
         keys = (*node.keys, group_id)
         spec = GroupAggregateSpec(
-            expanded, keys, aggregates, self._inserts(node.input), needs_before, self.settings.state_ttl_ms
+            expanded, keys, aggregates, self._inserts(node.input), needs_before, self._ttl(node.state_ttl_ms)
         )
         full = n.Aggregate(node.input, node.keys, node.aggregates, node.grouping_sets, group_id).schema
         edge = self._hashed(Stream(vertex, expanded), keys)
@@ -409,7 +414,8 @@ class PhysicalPlanner:
 
         left, right = self.plan(node.left), self.plan(node.right)
         pairs, rest = _split_condition(node)
-        ttl = self.settings.state_ttl_ms
+        hint = node.hint
+        ttl = self._ttl(hint.left_ttl_ms), self._ttl(hint.right_ttl_ms)
         spec = JoinSpec(
             left.schema,
             right.schema,
@@ -418,7 +424,7 @@ class PhysicalPlanner:
             rest,
             self._inserts(node.left),
             self._inserts(node.right),
-            ttl_ms=(ttl, ttl),
+            ttl_ms=ttl,
         )
         return self._two_inputs("Join", spec, node, left, right, pairs)
 
@@ -475,7 +481,7 @@ class PhysicalPlanner:
     def _versions(self, node: n.Node) -> Stream:
         """Every version of a versioned table, in order: an upsert source is not normalised and a keep-last deduplication is left
         out, since both would fold versions of a key that arrive together."""
-        below, steps = _calc_chain(node)
+        below, steps = calc_chain(node)
         assert all(s.condition is None for s in steps), "the rule versions_filter moves filters into the join"
         if isinstance(below, n.Rank) and self._keeps_last(below):
             return self._with_steps(self.plan(below.input), steps, node)
@@ -503,16 +509,25 @@ class PhysicalPlanner:
         return Stream(vertex, node.schema, _renamed_keys(source.keys, steps), source.is_single)
 
     def _lookupjoin(self, node: n.LookupJoin, needs_before: bool) -> Stream:
-        from tableapi.runtime.stream.lookup_join import LookupJoinSpec
+        from tableapi.runtime.lookup.asked import asked_table
+        from tableapi.runtime.planner.lookups import lookup_join_spec
 
         stream = self.plan(node.input)
-        source = self.tables.source(n.Scan(node.table))
-        right = RowSchema(tuple(replace(f, name=name) for f, name in zip(node.table.produced, node.names, strict=True)))
-        by_column = dict(zip(node.table.produced.names, node.names, strict=True))
-        keys = tuple((a, by_column[b]) for a, b in node.keys)
-        spec = LookupJoinSpec(stream.schema, right, source, node.kind, keys, node.condition)
-        vertex = self._add("LookupJoin", spec, node.schema, [Edge(stream.vertex)])
-        return Stream(vertex, node.schema, stream.keys, stream.is_single)
+        asked = asked_table(node, self.tables, self.config.session, self.settings.options)
+        edge, keys, is_single = Edge(stream.vertex), stream.keys, stream.is_single
+        if node.hint.is_shuffled:
+            keys, is_single = tuple(dict.fromkeys(a for a, _ in node.keys)), False
+            edge = self._hashed(stream, keys)
+        spec = lookup_join_spec(
+            node,
+            stream.schema,
+            asked,
+            is_insert_only=self._inserts(node.input),
+            partition_keys=() if is_single else keys,
+            ttl_ms=self.settings.state_ttl_ms,
+        )
+        name = f"LookupJoin[{asked.name}]"
+        return Stream(self._add(name, spec, node.schema, [edge]), node.schema, keys, is_single)
 
     def _setop(self, node: n.SetOp, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.calc import CalcSpec
@@ -631,30 +646,6 @@ def _with_leads_apart(node: n.Over, looks_ahead: Callable[[n.NamedAgg], bool]) -
     at_once = replace(node, calls=tuple(c for c in node.calls if not looks_ahead(c)))
     both = replace(node, input=at_once, calls=tuple(filter(looks_ahead, node.calls)))
     return n.Project(both, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema.fields))
-
-
-def _calc_chain(node: n.Node) -> tuple[n.Node, tuple[Any, ...]]:
-    """The chain of filters and projections on top of a node, as steps, and what is below it."""
-    from tableapi.runtime.stream.calc import CalcStep
-
-    chain: list[n.Node] = []
-    while isinstance(node, n.Project | n.Filter):
-        chain.append(node)
-        node = node.input
-    steps: list[CalcStep] = []
-    condition = None
-    for part in reversed(chain):
-        if isinstance(part, n.Filter):
-            if condition is not None:
-                steps.append(CalcStep(condition, None))
-            condition = part.condition
-        else:
-            assert isinstance(part, n.Project)
-            steps.append(CalcStep(condition, part.columns))
-            condition = None
-    if condition is not None:
-        steps.append(CalcStep(condition, None))
-    return node, tuple(steps)
 
 
 def _keeps_key(top: n.Node, below: n.Node) -> bool:

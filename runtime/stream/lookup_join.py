@@ -1,50 +1,67 @@
-"""Each row asks an external table for the rows with its key.
+"""Each row asks a table for the rows with its key.
 
-Imports the plan, the connector contract and the operator contract.
+Imports the plan, `runtime.lookup`, `runtime.state` and the operator contract.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from tableapi.connectors.base import Source
 from tableapi.errors import UnsupportedError
 from tableapi.plan.nodes import JoinKind
-from tableapi.plan.rex import Rex
-from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
-from tableapi.runtime.stream.calc import compile_filter
-from tableapi.runtime.stream.emit import emit_in_pieces, hstack
-from tableapi.runtime.stream.join_rows import JoinKeys, take_or_null
+from tableapi.plan.rex import Ref, Rex
+from tableapi.row import RowKind
+from tableapi.runtime.lookup.asked import Asked, KeyedTable, WholeTable
+from tableapi.runtime.lookup.keyed import KeyedLookup, Question
+from tableapi.runtime.lookup.memory import INSTANCE, FoundRows
+from tableapi.runtime.lookup.whole import WholeLookup
+from tableapi.runtime.state.columns import Ids
+from tableapi.runtime.state.hashing import key_groups
+from tableapi.runtime.state.row_store import NONE
+from tableapi.runtime.state.snapshots import SavedRows, untagged
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
+from tableapi.runtime.stream.calc import CalcStep, compile_filter, compile_step
+from tableapi.runtime.stream.emit import emit_in_pieces, hstack, kind_series
+from tableapi.runtime.stream.join_rows import JoinKeys, Mask, take_or_null
 from tableapi.runtime.stream.match import pairs
-from tableapi.runtime.stream.operator import Operator, OperatorContext
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.pairing import without_common
+from tableapi.runtime.stream.time_buffer import from_kind_column, with_kind_column
 from tableapi.tablespec import RowSchema
 
-_READ_ROWS = 65_536
+POLL_MS = 2
+"""How long to wait before looking again whether an answer has come."""
 
 
 @dataclass(frozen=True)
 class LookupJoinSpec:
-    """Fields as in `plan.nodes.LookupJoin`; `right` has the output names.
+    """Fields as in `plan.nodes.LookupJoin`.
 
-    Reads the bounded `source` again when its cache is older than `cache_ms` (None: reads it once).
+    right: What the table's rows are after `steps`; without any, its own columns.
+    keys: (column of `input`, column of `right`).
+    input_is_insert_only: No row is taken back. partition_keys: The columns by which the rows are spread over the workers.
+    ttl_ms: What was found is remembered so long for rows that may be taken back (None: for ever).
     """
 
     input: RowSchema
     right: RowSchema
-    source: Source
     kind: JoinKind
     keys: tuple[tuple[str, str], ...]
+    asked: Asked
+    steps: tuple[CalcStep, ...] = ()
     condition: Rex | None = None
-    cache_ms: int | None = None
+    input_is_insert_only: bool = True
+    partition_keys: tuple[str, ...] | None = None
+    ttl_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in (JoinKind.INNER, JoinKind.LEFT):
             raise UnsupportedError(f"a {self.kind.value} lookup join is not supported", fix="use an INNER or LEFT join")
-        if not self.source.is_bounded:
-            raise UnsupportedError("a lookup join needs a bounded table", fix="join with a table of files")
 
     def create(self) -> Operator:
         """A new operator."""
@@ -52,62 +69,262 @@ class LookupJoinSpec:
 
 
 class LookupJoin(Operator):
-    """Joins each batch with the table as it was last read; kinds pass. No state: the table is read again after a restart.
+    """Joins each batch with the rows that the table has for its keys when it comes; the kinds of the rows pass.
 
-    Cost of a batch: a hash join with the table's rows.
+    A whole table is read into an index and kept up to date; a keyed one is asked for the different keys of each batch. Rows
+    whose answers are under way, or that wait to be asked again, wait here, and with them the watermarks behind them. What a
+    row takes back is what was found for it then, whatever the table holds now.
+    State: waiting rows; for inputs that take rows back and tables that change, what was found for each row. The table itself is
+    read again after a restart. Cost of a batch: O(rows + rows found), and a question to the table.
     """
 
     def __init__(self, spec: LookupJoinSpec) -> None:
         self._spec = spec
         self._keys = JoinKeys(spec.input, spec.right, spec.keys)
-        self._table: pl.DataFrame | None = None
-        self._read_at_ms = 0
+        is_constant = isinstance(spec.asked, WholeTable) and spec.asked.is_constant
+        left, right = spec.input.to_polars(), spec.right.to_polars()
+        self._memory = None if spec.input_is_insert_only or is_constant else FoundRows(left, right, spec.ttl_ms)
+        self._is_ordered = not spec.input_is_insert_only or not isinstance(spec.asked, KeyedTable) or spec.asked.is_ordered
+        self._queue: deque[Question | int] = deque()
+        self._answered: set[Question] = set()
+        self._passed_ms = MIN_WATERMARK
+        self._keyed: KeyedLookup | None = None
+        self._whole: WholeLookup | None = None
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
-        condition = self._spec.condition
-        self._condition = None if condition is None else compile_filter(condition, context)
+        spec = self._spec
+        self._condition = None if spec.condition is None else compile_filter(spec.condition, context)
+        self._steps = [compile_step(step, context) for step in spec.steps]
+        names = list(self._keys.schema)
+        if isinstance(spec.asked, WholeTable):
+            self._whole = WholeLookup(spec.asked, self._keys.schema, context.clock)
+        else:
+            first = dict(reversed(list(zip(self._table_keys(), names, strict=True))))
+            columns = tuple(first[k] for k in spec.asked.keys)
+            self._keyed = KeyedLookup(spec.asked, columns, context.clock, context.metrics)
+
+    def _table_keys(self) -> list[str]:
+        """The column of the table that each key pair compares."""
+        names = [right for _, right in self._spec.keys]
+        for step in reversed(self._spec.steps):
+            if step.columns is not None:
+                source = {c.name: c.rex.name for c in step.columns if isinstance(c.rex, Ref)}
+                names = [source[n] for n in names]
+        return names
 
     def process(self, input: int, batch: Batch) -> None:
-        table = self._current_table()
-        rows, found = pairs(*self._keys.of_left(batch.frame), *self._keys.of_right(table))
+        keys, known = self._keys.of_left(batch.frame)
+        if self._whole is not None:
+            self._join(batch, *self._found_in_whole(keys, known))
+            self.context.metrics["table_rows"] = self._whole.count
+        else:
+            assert self._keyed is not None
+            question = Question(batch, keys, known)
+            self._keyed.begin(question)
+            self._queue.append(question)
+            self._flush()
+            self._keep_capacity()
+            self._set_timer()
+        self._report()
+
+    def _found_in_whole(self, keys: pl.DataFrame, known: Mask) -> tuple[Ids, Ids, pl.DataFrame]:
+        assert self._whole is not None
+        positions, ids = self._whole.find(keys, known)
+        if not self._steps:
+            return positions, np.arange(len(ids)), self._whole.gather(ids)
+        table = self._stepped(self._whole.gather(np.unique(ids)))
+        return (*pairs(keys, known, *self._keys.of_right(table)), table)
+
+    def _stepped(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The table's rows as the query sees them."""
+        batch = Batch(rows)
+        for step in self._steps:
+            batch = step(batch)
+            if not batch.height:
+                return pl.DataFrame(schema=self._spec.right.to_polars())
+        return batch.frame
+
+    def _finish(self, question: Question) -> None:
+        """Joins a batch whose answers are all there."""
+        empty = pl.DataFrame(schema=self._spec.asked.table.to_polars())
+        table = self._stepped(pl.concat([empty, *question.answers]))
+        self._join(question.batch, *pairs(question.keys, question.known, *self._keys.of_right(table)), table)
+
+    def _join(self, batch: Batch, rows: Ids, found: Ids, table: pl.DataFrame) -> None:
+        """Emits a batch with what was found: `rows`, `found` are the pairs of a row of the batch and one of `table`."""
         if self._condition is not None and len(rows):
             met = self._condition(hstack([batch.frame[rows], table[found]])).to_numpy()
             rows, found = rows[met], found[met]
-        if self._spec.kind is JoinKind.LEFT:
-            alone = np.flatnonzero(np.bincount(rows, minlength=batch.height) == 0)
-            rows, found = np.concatenate([rows, alone]), np.concatenate([found, np.full(len(alone), -1)])
-            order = np.argsort(rows, kind="stable")
-            rows, found = rows[order], found[order]
-        if len(rows):
-            kinds = None if batch.is_insert_only else pl.Series("kind", batch.kind_values()[rows], dtype=KIND_DTYPE)
-            joined = hstack([batch.frame[rows], take_or_null(table, found)])
-            emit_in_pieces(self.context.emit, Batch(joined, kinds), self.context.max_batch_rows)
+        counts = np.bincount(rows, minlength=batch.height)
+        padded = np.flatnonzero(counts == 0) if self._spec.kind is JoinKind.LEFT else NONE
+        if self._memory is not None:
+            rows, found, table, padded = self._remember(batch, rows, found, table)
+        rows, found = np.concatenate([rows, padded]), np.concatenate([found, np.full(len(padded), -1)])
+        if not len(rows):
+            return
+        order = np.argsort(rows, kind="stable")
+        rows, found = rows[order], found[order]
+        joined = hstack([batch.frame[rows], take_or_null(table, found)])
+        kinds = _kinds(batch, np.bincount(rows, minlength=batch.height))
+        result = Batch(joined, None if batch.is_insert_only else kind_series(kinds[rows]))
+        emit_in_pieces(self.context.emit, result, self.context.max_batch_rows)
 
-    def _current_table(self) -> pl.DataFrame:
-        now = self.context.clock.now_ms()
-        is_old = self._spec.cache_ms is not None and now - self._read_at_ms >= self._spec.cache_ms
-        if self._table is None or is_old:
-            self._table, self._read_at_ms = read_all(self._spec.source, self._spec.right), now
-        return self._table
+    def _remember(self, batch: Batch, rows: Ids, found: Ids, table: pl.DataFrame) -> tuple[Ids, Ids, pl.DataFrame, Ids]:
+        """Exchanges what is found now for what was found then, where a row is taken back.
 
+        Returns:
+            The pairs, the rows found, and the rows of the batch that stand alone.
+        """
+        memory = self._memory
+        assert memory is not None
+        adds = batch.adds()
+        removing, adding = np.flatnonzero(~adds), np.flatnonzero(adds)
+        known, owners, before = memory.take(batch.frame[removing])
+        unknown = np.delete(removing, known)
+        if len(unknown) and len(adding):
+            both = batch.frame[np.concatenate([unknown, adding])]
+            tokens = both.select(pl.struct(pl.all()).rank("dense")).to_series().cast(pl.Int64).to_numpy()
+            _, stays = without_common(tokens[: len(unknown)], tokens[len(unknown) :])
+            adding = adding[stays]
+        number = np.full(batch.height, -1, dtype=np.int64)
+        number[adding] = np.arange(len(adding))
+        kept = number[rows] >= 0
+        rows, found = rows[kept], found[kept]
+        now = table[found]
+        memory.put(batch.frame[adding], number[rows], now, self.context.clock.now_ms(), self.context.set_timer)
+        was = removing[owners]
+        all_rows = np.concatenate([was, rows])
+        stand = np.concatenate([removing[known], adding])
+        alone = np.setdiff1d(stand, all_rows) if self._spec.kind is JoinKind.LEFT else NONE
+        return all_rows, np.arange(len(all_rows)), pl.concat([before, now]), alone
 
-def read_all(source: Source, schema: RowSchema) -> pl.DataFrame:
-    """All rows of a bounded source, under the names of `schema`."""
-    frames = []
-    for split in source.splits():
-        reader = source.reader(split)
-        try:
-            while True:
-                result = reader.read(_READ_ROWS)
-                if result.frame is not None and result.frame.height:
-                    frames.append(result.frame)
-                if result.finished or result.frame is None:
+    def drain(self, sleep_ms: Callable[[int], None]) -> None:
+        """Waits until every row has its answer; `sleep_ms` passes the time until keys are asked for again."""
+        while self._queue:
+            self._flush(wait=True)
+            due = [q.due_ms for q in self._queue if isinstance(q, Question) and q.due_ms is not None]
+            if due:
+                sleep_ms(max(0, min(due) - self.context.clock.now_ms()))
+
+    def _flush(self, *, wait: bool = False, is_last: bool = False) -> None:
+        """Emits what is answered, as far as order and watermarks allow."""
+        assert self._keyed is not None
+        for question in [q for q in self._queue if isinstance(q, Question) and q not in self._answered]:
+            if self._keyed.advance(question, wait=wait, is_last=is_last):
+                self._answered.add(question)
+        held: deque[Question | int] = deque()
+        while self._queue:
+            item = self._queue.popleft()
+            if isinstance(item, int):
+                if held:
+                    self._queue.appendleft(item)
                     break
-        finally:
-            reader.close()
-    types = schema.to_polars()
-    if not frames:
-        return pl.DataFrame(schema=types)
-    table = pl.concat(frames)
-    return table.rename(dict(zip(table.columns, types, strict=True)))
+                self._passed_ms = item
+                self.context.pass_watermark(item)
+            elif item in self._answered and not (held and self._is_ordered):
+                self._answered.discard(item)
+                self._finish(item)
+            else:
+                held.append(item)
+                if self._is_ordered:
+                    break
+        self._queue = held + self._queue
+
+    def _keep_capacity(self) -> None:
+        """Waits for the oldest answer while too many are under way."""
+        assert self._keyed is not None
+        assert isinstance(self._spec.asked, KeyedTable)
+        while True:
+            open_ones = [q for q in self._queue if isinstance(q, Question) and q.future is not None]
+            if len(open_ones) <= self._spec.asked.capacity:
+                return
+            self._keyed.advance(open_ones[0], wait=True)
+            self._flush()
+
+    def _set_timer(self) -> None:
+        times = [q.due_ms for q in self._queue if isinstance(q, Question) and q.due_ms is not None]
+        if any(isinstance(q, Question) and q.future is not None for q in self._queue):
+            times.append(self.context.clock.now_ms() + POLL_MS)
+        if times:
+            self.context.set_timer(min(times))
+
+    def _report(self) -> None:
+        metrics, cache = self.context.metrics, self._keyed.cache if self._keyed is not None else None
+        metrics["waiting_rows"] = sum(q.batch.height for q in self._queue if isinstance(q, Question))
+        sizes = [part.size_bytes for part in (self._memory, self._whole, cache) if part is not None]
+        metrics["state_bytes"] = sum(sizes)
+        if self._memory is not None:
+            metrics["keys"] = self._memory.count
+
+    def on_watermark(self, watermark_ms: int) -> int:
+        if self._keyed is None:
+            return watermark_ms
+        if watermark_ms == MAX_WATERMARK:
+            self._flush(wait=True, is_last=True)
+            self._report()
+            return watermark_ms
+        self._flush()
+        if self._queue:
+            self._queue.append(watermark_ms)
+            return self._passed_ms
+        self._passed_ms = watermark_ms
+        return watermark_ms
+
+    def on_timer(self, time_ms: int) -> None:
+        if self._memory is not None:
+            self._memory.expire(self.context.clock.now_ms())
+        if self._keyed is not None:
+            self._flush()
+            self._set_timer()
+        self._report()
+
+    def _waiting(self) -> Batch:
+        batches = [q.batch for q in self._queue if isinstance(q, Question)]
+        return concat(batches) if batches else Batch(pl.DataFrame(schema=self._spec.input.to_polars()))
+
+    def _tag(self, rows: pl.DataFrame) -> pl.DataFrame:
+        keys = self._spec.partition_keys
+        groups = None if keys == () else key_groups(rows, keys) if keys else key_groups(self._keys.of_left(rows)[0])
+        return SavedRows(self.context.subtask, groups).tag(rows)
+
+    def snapshot(self, writer: SnapshotWriter) -> None:
+        writer.frame("waiting", self._tag(with_kind_column(self._waiting())))
+        if self._memory is not None:
+            found = self._memory.save().with_columns(pl.col(INSTANCE) + (self.context.subtask << 40))
+            writer.frame("found", self._tag(found))
+
+    def restore(self, reader: SnapshotReader) -> None:
+        found = reader.frame("found")
+        if self._memory is not None and found is not None and found.height:
+            self._memory.load(untagged(found), self.context.clock.now_ms(), self.context.set_timer)
+        waiting = reader.frame("waiting")
+        if waiting is not None and waiting.height:
+            self.process(0, from_kind_column(untagged(waiting)))
+
+    def state(self) -> dict[str, pl.DataFrame]:
+        tables = {"waiting": with_kind_column(self._waiting(), "kind")}
+        if self._memory is not None:
+            tables["found"] = self._memory.save().select([*self._spec.input.names, *self._spec.right.names])
+        if self._keyed is not None and self._keyed.cache is not None:
+            tables["cache"] = self._keyed.cache.rows()
+        return tables
+
+    def close(self) -> None:
+        for part in (self._keyed, self._whole):
+            if part is not None:
+                part.close()
+
+
+def _kinds(batch: Batch, counts: Ids) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """The kinds that rows give to what is found for them: -U and +U where both halves of an update give one row, else -D and +I."""
+    kinds = batch.kind_values()
+    if batch.is_insert_only:
+        return kinds
+    is_half = counts == 1
+    first = (kinds[:-1] == RowKind.UPDATE_BEFORE) & (kinds[1:] == RowKind.UPDATE_AFTER) & is_half[:-1] & is_half[1:]
+    paired = np.zeros(len(kinds), dtype=np.bool_)
+    paired[:-1] |= first
+    paired[1:] |= first
+    adds = (kinds == RowKind.INSERT) | (kinds == RowKind.UPDATE_AFTER)
+    return np.where(paired, kinds, np.where(adds, RowKind.INSERT, RowKind.DELETE)).astype(np.int8)

@@ -64,6 +64,7 @@ class OperatorContext:
         session: Time zone and the like for lowering expressions.
         clock: Processing time.
         subtask, parallelism: Which of how many workers this is.
+        pass_watermark: Passes on a watermark that `on_watermark` had held back.
         set_timer: Asks for `on_timer(t)` once the processing-time clock reaches t (milliseconds).
         metrics: Counters by name, read by the job's summary: `late_rows`, `late_max_ms`, `keys`, `state_bytes`, …
         max_batch_rows: Emit no larger batches than about this.
@@ -75,6 +76,7 @@ class OperatorContext:
     subtask: int = 0
     parallelism: int = 1
     set_timer: Callable[[int], None] = lambda t: None
+    pass_watermark: Callable[[int], None] = lambda t: None
     metrics: dict[str, int] = field(default_factory=dict)
     max_batch_rows: int = 65_536
     watermark_ms: int | None = None

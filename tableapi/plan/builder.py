@@ -25,6 +25,7 @@ from tableapi.plan.nodes import (
     Join,
     JoinKind,
     Limit,
+    LookupHint,
     NamedRex,
     Node,
     Project,
@@ -366,12 +367,18 @@ class Builder:
         return replace(both, node=project(node, tuple(items)), columns=columns_)
 
     def temporal_join(
-        self, left: Relation, right: Relation, kind: JoinKind, time: un.Unresolved, condition: un.Unresolved | None
+        self,
+        left: Relation,
+        right: Relation,
+        kind: JoinKind,
+        time: un.Unresolved,
+        condition: un.Unresolved | None,
+        hint: LookupHint | None = None,
     ) -> Relation:
         """`left JOIN right FOR SYSTEM_TIME AS OF time ON condition`: the version of `right` valid at the left row's time."""
         from tableapi.plan.temporal import temporal_join
 
-        return temporal_join(self, left, right, kind, time, condition)
+        return temporal_join(self, left, right, kind, time, condition, hint or LookupHint())
 
     def lateral(
         self,

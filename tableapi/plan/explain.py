@@ -163,7 +163,8 @@ def _(node: n.TemporalJoin) -> str:
 
 @describe.register
 def _(node: n.LookupJoin) -> str:
-    keys = _list(f"{a} = {node.table.identifier.name}.{b}" for a, b in node.keys)
+    table = node.table.table.identifier.name if isinstance(node.table, n.Scan) else "rows"
+    keys = _list(f"{a} = {table}.{b}" for a, b in zip((a for a, _ in node.keys), node.table_keys, strict=True))
     return f"LookupJoin({node.kind.value}, {keys}{f', {node.condition}' if node.condition is not None else ''})"
 
 

@@ -201,6 +201,8 @@ class Aggregate(Unary):
     grouping_sets: tuple[tuple[str, ...], ...] | None = None
     group_id: str | None = None
     window_time: str | None = None
+    state_ttl_ms: int | None = None
+    """How long a group's state is kept, when a hint says so (0: for ever)."""
 
     @property
     def schema(self) -> RowSchema:
@@ -458,11 +460,22 @@ class Binary(Node):
 
 
 @dataclass(frozen=True)
+class JoinHint:
+    """What hints say of a join: how long the state of each side is kept (None: as the session says, 0: for ever), and whether it
+    is to be one operator with the joins next to it."""
+
+    left_ttl_ms: int | None = None
+    right_ttl_ms: int | None = None
+    is_multi: bool = False
+
+
+@dataclass(frozen=True)
 class Join(Binary):
-    """A join; `condition` reads columns of both sides (None: every pair)."""
+    """A join; `condition` reads columns of both sides (None: every pair). `hint`: what hints of the query say of it."""
 
     kind: JoinKind
     condition: Rex | None = None
+    hint: JoinHint = JoinHint()
 
     @property
     def schema(self) -> RowSchema:
@@ -506,24 +519,55 @@ class TemporalJoin(Binary):
 
 
 @dataclass(frozen=True)
-class LookupJoin(Unary):
-    """Each row asks an external table for the rows with its key (INNER or LEFT). `keys`: (input column, table column)."""
+class LookupHint:
+    """What a LOOKUP hint says of a lookup join; None: as the table and the session say.
 
-    table: TableSpec = field(hash=False)
+    `retry_delay_ms`, `max_attempts`: a key without rows is looked up again, so often in all.
+    """
+
+    is_async: bool | None = None
+    is_ordered: bool | None = None
+    capacity: int | None = None
+    timeout_ms: int | None = None
+    retry_delay_ms: int | None = None
+    max_attempts: int | None = None
+    is_shuffled: bool = False
+
+
+@dataclass(frozen=True)
+class LookupJoin(Unary):
+    """Each row asks a table for the rows with its key (INNER or LEFT).
+
+    `right` is the table with what is done to each of its rows: projections and filters over one Scan or Inline. It is no
+    input: its rows are asked for, they do not flow. `keys`: (input column, column of `right`); `condition` is the rest.
+    `hint`: what the LOOKUP hint says.
+    """
+
+    right: Node
     kind: JoinKind
     keys: tuple[tuple[str, str], ...]
-    names: tuple[str, ...]
-    """Output names of the table's columns."""
     condition: Rex | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    hint: LookupHint = LookupHint()
 
     @property
     def schema(self) -> RowSchema:
-        produced = tuple(replace(f, name=n) for f, n in zip(self.table.produced, self.names, strict=True))
-        return joined_schema(self.input.schema, RowSchema(produced), self.kind)
+        return joined_schema(self.input.schema, self.right.schema, self.kind)
 
-    def __hash__(self) -> int:
-        return hash((self.input, self.table.identifier, self.kind, self.keys))
+    @property
+    def table(self) -> Scan | Inline | Values:
+        """The table that is asked."""
+        below = self.right
+        while isinstance(below, Unary):
+            below = below.input
+        assert isinstance(below, Scan | Inline | Values), below
+        return below
+
+    @property
+    def table_keys(self) -> tuple[str, ...]:
+        """The columns of the table itself that `keys` compares, in order."""
+        columns = [carried_column(self.right, name) for _, name in self.keys]
+        assert None not in columns, "a computed column is no lookup key"
+        return tuple(c for c in columns if c is not None)
 
 
 @dataclass(frozen=True)
@@ -677,6 +721,18 @@ class Sink(Unary):
 @dataclass(frozen=True)
 class Collect(Unary):
     """Hands the result to the program that asked for it. Takes any changelog."""
+
+
+def carried_column(node: Node, name: str) -> str | None:
+    """The column of the lowest node of a chain that `name` is, through projections and filters; None when it is computed."""
+    while isinstance(node, Unary):
+        if isinstance(node, Project):
+            rex = next(c.rex for c in node.columns if c.name == name)
+            if not isinstance(rex, Ref):
+                return None
+            name = rex.name
+        node = node.input
+    return name
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -6,23 +6,44 @@ from typing import TYPE_CHECKING
 
 from tableapi.errors import UnsupportedError, ValidationError
 from tableapi.plan import unresolved as un
-from tableapi.plan.nodes import Join, JoinKind, LookupJoin, NamedRex, Node, Project, Scan, TemporalJoin
+from tableapi.plan.nodes import (
+    Filter,
+    Inline,
+    Join,
+    JoinKind,
+    LookupHint,
+    LookupJoin,
+    Node,
+    Project,
+    Scan,
+    TemporalJoin,
+    Values,
+    WatermarkAssigner,
+    carried_column,
+)
 from tableapi.plan.resolve import Resolver
-from tableapi.plan.rex import Call, Ref, Rex, conjuncts
+from tableapi.plan.rex import Call, Cast, Ref, Rex, conjuncts
 from tableapi.plan.rules import LOGICAL, apply_rules
 from tableapi.plan.scope import Relation
 from tableapi.plan.traits import equal_pairs, rowtimes, unique_keys
 from tableapi.tablespec import TimeKind
+from tableapi.types import BooleanType, DataType, IntegralType
 
 if TYPE_CHECKING:
     from tableapi.plan.builder import Builder
 
 
 def temporal_join(
-    builder: Builder, left: Relation, right: Relation, kind: JoinKind, time: un.Unresolved, condition: un.Unresolved | None
+    builder: Builder,
+    left: Relation,
+    right: Relation,
+    kind: JoinKind,
+    time: un.Unresolved,
+    condition: un.Unresolved | None,
+    hint: LookupHint,
 ) -> Relation:
     """`left JOIN right FOR SYSTEM_TIME AS OF left.time`. Flink: event time needs a versioned table (primary key and watermark);
-    processing time looks the key up in an external table."""
+    processing time looks the key up in an external table. Here it also joins the latest row that a query gives."""
     if kind not in (JoinKind.INNER, JoinKind.LEFT):
         raise UnsupportedError(f"a {kind.value} temporal join does not exist", where=time.where, fix="use INNER or LEFT")
     scope, left_node, right_node = builder.combine(left, right)
@@ -37,8 +58,8 @@ def temporal_join(
     attribute = left_node.schema[time_rex.name].time
     pairs = equal_pairs(on, left_node.schema.names, right_node.schema.names)
     rest = _without_pairs(on, pairs)
-    if attribute is TimeKind.PROCTIME:
-        return scope.with_node(_lookup(left_node, right_node, kind, pairs, rest, time))
+    if attribute is TimeKind.PROCTIME and _is_table(right_node):
+        return scope.with_node(_lookup(left_node, right_node, kind, pairs, rest, hint, time))
     if attribute is None:
         raise ValidationError(
             f"FOR SYSTEM_TIME AS OF needs a time attribute, and '{time_rex.name}' is not one",
@@ -46,12 +67,12 @@ def temporal_join(
             exists=f"time attributes: {', '.join(f.name for f in left_node.schema if f.time) or 'none'}",
             fix=f"declare WATERMARK FOR {time_rex.name} AS … in the left table",
         )
-    version = _version_column(right_node, time)
+    version = _version_column(right_node, time) if attribute is TimeKind.ROWTIME else None
     used = {r for _, r in pairs}
     if not any(key and key <= used for key in unique_keys(right_node)):
         known = sorted(", ".join(sorted(k)) for k in unique_keys(right_node))
         raise ValidationError(
-            "a temporal join must compare the whole primary key of the versioned table",
+            "a temporal join must compare the whole key of the versioned table",
             where=condition.where or time.where,
             exists=f"keys: {'; '.join(known) or 'none'}; compared: {', '.join(sorted(used)) or 'none'}",
             fix="declare PRIMARY KEY (…) NOT ENFORCED in the versioned table and compare all its columns with =",
@@ -82,27 +103,44 @@ def _without_pairs(condition: Rex, pairs: list[tuple[str, str]]) -> Rex | None:
     return rest
 
 
+def _is_table(node: Node) -> bool:
+    """Whether a node is a table, with no more than row-wise steps above it: its rows can be asked for by key."""
+    while isinstance(node, Project | Filter | WatermarkAssigner):
+        node = node.input
+    return isinstance(node, Scan | Inline | Values)
+
+
+def _widened_pairs(rest: Rex | None, left: Node, right: Node) -> list[tuple[str, str]]:
+    """Columns compared as a common type that both fit in: they can be looked up, and the comparison stays in the condition."""
+    found = []
+    for part in conjuncts(rest) if rest is not None else ():
+        if isinstance(part, Call) and part.function == "EQUALS":
+            sides = [a.arg if isinstance(a, Cast) else a for a in part.args]
+            names = [s.name for s in sides if isinstance(s, Ref) and _is_exact(s.type)]
+            for a, b in (names, names[::-1]) if len(names) == 2 and all(_is_exact(p.type) for p in part.args) else ():
+                if a in left.schema and b in right.schema:
+                    found.append((a, b))
+    return found
+
+
+def _is_exact(data_type: DataType) -> bool:
+    return isinstance(data_type, IntegralType)
+
+
 def _lookup(
-    left: Node, right: Node, kind: JoinKind, pairs: list[tuple[str, str]], rest: Rex | None, time: un.Unresolved
+    left: Node,
+    right: Node,
+    kind: JoinKind,
+    pairs: list[tuple[str, str]],
+    rest: Rex | None,
+    hint: LookupHint,
+    time: un.Unresolved,
 ) -> Node:
-    scan, names = right, right.schema.names
-    if isinstance(right, Project) and all(isinstance(c.rex, Ref) for c in right.columns):
-        scan = right.input
-    if not isinstance(scan, Scan):
-        raise UnsupportedError(
-            "a processing-time temporal join needs a table that can be looked up, not a query",
-            where=time.where,
-            fix="join with the table itself, or use an event-time temporal join",
-        )
-    inner_names = {c.name: _ref_name(c) for c in right.columns} if isinstance(right, Project) else {m: m for m in names}
-    outer_names = {inner: outer for outer, inner in inner_names.items()}
-    produced = scan.table.produced.names
-    if not pairs:
-        raise ValidationError("a look-up join needs an equality with a column of the table", where=time.where)
-    keys = tuple((a, inner_names[b]) for a, b in pairs)
-    return LookupJoin(left, scan.table, kind, keys, tuple(outer_names.get(p, p) for p in produced), rest)
-
-
-def _ref_name(column: NamedRex) -> str:
-    assert isinstance(column.rex, Ref)
-    return column.rex.name
+    keys = tuple((a, b) for a, b in (*pairs, *_widened_pairs(rest, left, right)) if carried_column(right, b) is not None)
+    if not keys:
+        raise ValidationError("a lookup join needs an equality with a column of the table", where=time.where)
+    for a, b in pairs:
+        if (a, b) not in keys:
+            test = Call(BooleanType(), "EQUALS", (Ref(left.schema[a].type, a), Ref(right.schema[b].type, b)))
+            rest = test if rest is None else Call(rest.type, "AND", (rest, test))
+    return LookupJoin(left, right, kind, keys, rest, hint)

@@ -68,12 +68,18 @@ def _(node: n.Scan) -> Keys:
 @unique_keys.register(n.WatermarkAssigner)
 @unique_keys.register(n.Sort)
 @unique_keys.register(n.Limit)
-@unique_keys.register(n.LookupJoin)
 @unique_keys.register(n.Over)
 @unique_keys.register(n.Collect)
 @unique_keys.register(n.Sink)
 def _(node: n.Unary) -> Keys:
     return unique_keys(node.input)
+
+
+@unique_keys.register
+def _(node: n.LookupJoin) -> Keys:
+    """The input's keys, when the table has at most one row for each."""
+    compared = {b for _, b in node.keys}
+    return unique_keys(node.input) if any(key <= compared for key in unique_keys(node.right)) else NO_KEYS
 
 
 @unique_keys.register
@@ -199,8 +205,10 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
             return _rank_changelog(node, inputs[0])
         case n.Join(kind=kind):
             return _join_changelog(kind, inputs)
-        case n.TemporalJoin() | n.LookupJoin():
+        case n.TemporalJoin():
             return inputs[0]
+        case n.LookupJoin():
+            return INSERT_ONLY if inputs[0] == INSERT_ONLY else ALL_KINDS
         case n.SetOp(kind=n.SetKind.UNION):
             return frozenset().union(*inputs)
         case n.SetOp():

@@ -11,7 +11,6 @@ from tableapi.errors import ValidationError
 from tableapi.functions import registry
 from tableapi.plan import unresolved as un
 from tableapi.plan.scope import Relation
-from tableapi.sql import ast
 from tableapi.sql.rewrite import parts
 from tableapi.types import IntType
 
@@ -155,16 +154,3 @@ def qualify(condition: un.Unresolved, items: Sequence[un.Unresolved]) -> None:
     found += [q for p in found if isinstance(p, un.Name) and p.parts[0] in aliased for q in parts(aliased[p.parts[0]])]
     if not any(isinstance(p, un.Over) for p in found):
         raise ValidationError("QUALIFY needs an OVER call in its condition", where=condition.where, fix="use WHERE")
-
-
-def hint_names(hints: Sequence[ast.Hint], relation: Relation) -> None:
-    """Fails for a join hint that names a table which is not in the query."""
-    for hint in hints:
-        for name in (*hint.items, *(k for k, _ in hint.pairs)):
-            if not relation.has_qualifier(name.split(".")[-1]):
-                known = sorted({c.qualifier for c in relation.columns if c.qualifier})
-                raise ValidationError(
-                    f"the hint {hint.name} names '{name}', which is not in this query",
-                    where=hint.where,
-                    exists=f"tables: {', '.join(known) or 'none'}",
-                )

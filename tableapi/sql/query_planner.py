@@ -21,13 +21,12 @@ from tableapi.plan.scope import PlanContext, Relation
 from tableapi.sql import ast, checks
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.grouping import GroupedSelect, expand_grouping
+from tableapi.sql.hints import BlockHints, check_tables, hinted_aggregates, read_hints
 from tableapi.sql.rewrite import map_parts
 from tableapi.sql.table_planner import TablePlanner
 from tableapi.sql.window_calls import resolve_windows
 from tableapi.tablespec import TableSpec
 from tableapi.types import RowType
-
-_PERFORMANCE_HINTS = ("BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN")
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,12 @@ class Names:
     outer: Relation | None = None
     accepts_null: bool = False
     """Whether a select item may be an untyped NULL: in INSERT the target column gives it its type."""
+    hints: BlockHints = field(default_factory=BlockHints)
+    """What the hints of the query block say."""
 
     def inner(self) -> Names:
         """What a query in FROM or WITH sees."""
-        return replace(self, accepts_null=False)
+        return replace(self, accepts_null=False, hints=BlockHints())
 
 
 @contextmanager
@@ -150,9 +151,11 @@ class QueryPlanner:
             yield replace(item, arg=self.expression(item.arg, relation, names))
 
     def _select(self, select: ast.Select, names: Names, ordering: ast.OrderedQuery | None = None) -> Relation:
-        relation = self.tables.plan(select.source, names.inner()) if select.source else self.builder.one_row()
-        relation = self._outer(relation, names)
-        self._check_hints(select.hints, relation)
+        hints = read_hints(select.hints)
+        in_block = replace(names.inner(), hints=hints)
+        source = self.tables.plan(select.source, in_block) if select.source else self.builder.one_row()
+        relation = source = self._outer(source, names)
+        check_tables(select.hints, relation)
         if select.source is None and any(isinstance(i, un.Star) for i in select.items):
             raise ValidationError("SELECT * needs a FROM clause", where=select.items[0].where)
         if select.condition is not None:
@@ -164,17 +167,8 @@ class QueryPlanner:
             built = self._qualified(select, relation, block)
         else:
             built = self._build(relation, block)
+        built = hinted_aggregates(built, source, hints.ttl_of(source))
         return _as_written(built, block.items, relation)
-
-    def _check_hints(self, hints: Sequence[ast.Hint], relation: Relation) -> None:
-        for hint in hints:
-            if hint.name not in _PERFORMANCE_HINTS:
-                raise UnsupportedError(
-                    f"the hint {hint.name} is not supported yet",
-                    where=hint.where,
-                    fix="set table.exec.state.ttl for the whole job" if hint.name == "STATE_TTL" else "leave it out",
-                )
-        checks.hint_names(hints, relation)
 
     def _block(self, select: ast.Select, relation: Relation, names: Names, ordering: ast.OrderedQuery | None) -> GroupedSelect:
         """The clauses of a SELECT in the builder's terms, with windows, sub-queries and `x.*` replaced."""

@@ -12,6 +12,7 @@ from tableapi.plan.nodes import Join, JoinKind, WindowKind
 from tableapi.plan.scope import Relation
 from tableapi.sql import ast
 from tableapi.sql.catalog_reader import ViewSpec
+from tableapi.sql.hints import hinted_join, no_hints
 from tableapi.sql.lateral import lateral_join
 from tableapi.sql.match_clauses import plan_match
 from tableapi.sql.rewrite import parts
@@ -104,9 +105,8 @@ class TablePlanner:
 
     def _option_hints(self, hints: Sequence[ast.Hint]) -> dict[str, str]:
         options: dict[str, str] = {}
+        no_hints(hints)
         for hint in hints:
-            if hint.name != "OPTIONS":
-                raise UnsupportedError(f"the hint {hint.name} is not supported yet", where=hint.where)
             if hint.items:
                 raise ValidationError("OPTIONS takes 'key' = 'value' pairs", where=hint.where)
             options.update(hint.pairs)
@@ -206,6 +206,10 @@ class TablePlanner:
 
     def _plain_join(self, left: Relation, right: Relation, kind: JoinKind, table: ast.Joined, names: Names) -> Relation:
         _check_aliases(left, right, table)
+        joined = self._joined(left, right, kind, table, names)
+        return hinted_join(joined, names.hints.of_join(left, right))
+
+    def _joined(self, left: Relation, right: Relation, kind: JoinKind, table: ast.Joined, names: Names) -> Relation:
         if table.is_natural:
             shared = [n for n in left.names() if n in right.names()]
             if shared:
@@ -262,7 +266,8 @@ class TablePlanner:
         condition = None
         if table.condition is not None:
             condition = self.queries.expression(table.condition, self._both(left, versions), names)
-        return self.builder.temporal_join(left, versions, kind, self.queries.expression(time, left, names), condition)
+        moment = self.queries.expression(time, left, names)
+        return self.builder.temporal_join(left, versions, kind, moment, condition, names.hints.lookups.get(alias))
 
     def _correlated_outer(self, table: ast.Joined, kind: JoinKind) -> bool:
         """Whether rows without a partner stay; checks what a join with a function of the left row can be."""

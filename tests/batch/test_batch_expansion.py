@@ -170,7 +170,7 @@ def test_temporal_join_with_a_changelog_sees_deletions_and_filters():
 
 
 def test_lookup_join():
-    node = LookupJoin(ORDERS, RATE_TABLE, JoinKind.LEFT, (("cur", "c"),), ("c", "rate", "rts"))
+    node = LookupJoin(ORDERS, Scan(RATE_TABLE), JoinKind.LEFT, (("cur", "c"),))
     table_now = CHANGES.lazy().drop(KIND_COLUMN).slice(2, 1)
     found = sorted(run(node, sources=lambda s: table_now).select("oid", "rate").rows())
     assert found == [(1, 11), (2, 11), (3, 11), (4, None), (5, None)]

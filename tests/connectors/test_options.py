@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tableapi.connectors.base import Option
-from tableapi.connectors.options import MemorySize, parse_duration, parse_memory_size, read_options
+from tableapi.connectors.options import MemorySize, parse_memory_size, read_options
 from tableapi.connectors.registry import connector_names, find_connector, find_format, format_names
+from tableapi.durations import parse_duration
 from tableapi.errors import OptionError, UnknownNameError
 
 DECLARED = (

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
+from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, ValidationError
 from tests.sql.helpers import MemoryCatalog, catalog
 
 ORDERS = "Watermark(ts AS (ts - INTERVAL 0:00:05))\n  Scan(orders)"
@@ -167,8 +167,6 @@ def test_set_operations_of_one_kind_are_flat(made: MemoryCatalog) -> None:
 def test_hints(made: MemoryCatalog) -> None:
     assert made.plan("SELECT /*+ BROADCAST(c) */ c.cust FROM customers c") == made.plan("SELECT c.cust FROM customers c")
     made.parse("SELECT * FROM customers /*+ OPTIONS('a' = 'b') */")
-    with pytest.raises(UnsupportedError, match="STATE_TTL"):
-        made.plan("SELECT /*+ STATE_TTL('c' = '1d') */ c.cust FROM customers c")
 
 
 @pytest.mark.parametrize(

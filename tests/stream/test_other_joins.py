@@ -7,6 +7,7 @@ from helpers import schema
 
 from tableapi.plan.nodes import JoinKind, SetKind
 from tableapi.plan.rex import Call, Ref, SortKey
+from tableapi.runtime.lookup.asked import WholeTable
 from tableapi.runtime.planner.inline import FrameSource
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.interval_join import IntervalJoinSpec
@@ -135,10 +136,11 @@ def test_set_operations(kind, is_all, steps):
 
 def test_lookup_join():
     right = schema("b INT, name STRING")
-    table = FrameSource(pl.DataFrame({"id": [1, 1, 2], "n": ["x", "y", "z"]}, schema={"id": pl.Int32(), "n": pl.String()}))
+    table = FrameSource(pl.DataFrame({"b": [1, 1, 2], "name": ["x", "y", "z"]}, schema={"b": pl.Int32(), "name": pl.String()}))
     source = schema("a INT")
-    h = OperatorHarness(LookupJoinSpec(source, right, table, JoinKind.LEFT, (("a", "b"),)), source)
-    assert_changelog(h.feed("+U 1\n-D 3\n+I null"), "+U 1 1 x\n+U 1 1 y\n-D 3 null null\n+I null null null")
+    asked = WholeTable("t", table, right, ("b",))
+    h = OperatorHarness(LookupJoinSpec(source, right, JoinKind.LEFT, (("a", "b"),), asked), source)
+    assert_changelog(h.feed("+U 1\n-D 3\n+I null"), "+I 1 1 x\n+I 1 1 y\n-D 3 null null\n+I null null null")
     above = Call(DataTypes.BOOLEAN(), "GREATER", (Ref(DataTypes.STRING(), "name"), Ref(DataTypes.STRING(), "name")))
-    h = OperatorHarness(LookupJoinSpec(source, right, table, JoinKind.INNER, (("a", "b"),), above), source)
+    h = OperatorHarness(LookupJoinSpec(source, right, JoinKind.INNER, (("a", "b"),), asked, (), above), source)
     assert h.feed("1") == ""

@@ -160,7 +160,21 @@ def filter_into_join(node: n.Node) -> n.Node | None:
     condition = conjunction([*(conjuncts(join.condition) if join.condition is not None else []), *both])
     new_left = with_filter(join.left, left)
     new_right = with_filter(join.right, right)
-    return with_filter(n.Join(new_left, new_right, join.kind, condition), above)
+    return with_filter(n.Join(new_left, new_right, join.kind, condition, join.hint), above)
+
+
+def filter_through_lookup(node: n.Node) -> n.Node | None:
+    """Filter(LookupJoin(x)) → LookupJoin(Filter(x)) for conjuncts over the input: fewer keys are looked up."""
+    if not (isinstance(node, n.Filter) and isinstance(node.input, n.LookupJoin)):
+        return None
+    join = node.input
+    names = set(join.input.schema.names)
+    below, above = _split(
+        conjuncts(node.condition), lambda p: bool(columns(p)) and columns(p) <= names and is_movable(p) and not _has_subquery(p)
+    )
+    if not below:
+        return None
+    return with_filter(replace(join, input=with_filter(join.input, below)), above)
 
 
 def _has_subquery(rex: Rex) -> bool:

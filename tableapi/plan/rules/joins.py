@@ -31,7 +31,7 @@ def one_sided_conditions(node: n.Node) -> n.Node | None:
             rest.append(part)
     if not (left or right):
         return None
-    return n.Join(with_filter(node.left, left), with_filter(node.right, right), node.kind, conjunction(rest))
+    return replace(node, left=with_filter(node.left, left), right=with_filter(node.right, right), condition=conjunction(rest))
 
 
 def interval_join(node: n.Node) -> n.Node | None:

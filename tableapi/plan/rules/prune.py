@@ -177,8 +177,9 @@ def _(node: n.TemporalJoin, wanted: set[str]) -> n.Node:
 
 @_prune.register
 def _(node: n.LookupJoin, wanted: set[str]) -> n.Node:
-    used = (wanted | _condition(node.condition)) - set(node.names) | {a for a, _ in node.keys}
-    return replace(node, input=_keep(node.input, used))
+    used = wanted | _condition(node.condition) | {c for pair in node.keys for c in pair}
+    names = set(node.right.schema.names)
+    return replace(node, input=_keep(node.input, used - names), right=_keep(node.right, used & names))
 
 
 @_prune.register

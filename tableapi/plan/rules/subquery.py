@@ -154,13 +154,13 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
                     "LIMIT in a correlated sub-query is not supported yet", fix="rank the rows with ROW_NUMBER()"
                 )
             return below, taken
-        case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition):
+        case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition, hint=hint):
             left, taken_left = _pull(left)
             right, taken_right = _pull(right)
             inner, outer = [], []
             for part in conjuncts(condition) if condition is not None else []:
                 (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
-            return n.Join(left, right, n.JoinKind.INNER, conjunction(inner)), taken_left + taken_right + outer
+            return n.Join(left, right, n.JoinKind.INNER, conjunction(inner), hint), taken_left + taken_right + outer
         case _:
             raise UnsupportedError(
                 f"a correlated sub-query through {type(node).__name__} is not supported yet",
