@@ -13,6 +13,7 @@ from typing import Any
 from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.functions import registry
 from tableapi.plan import unresolved as un
+from tableapi.plan.named_arguments import DEFAULT, NAMED, in_order, may_leave_out
 from tableapi.plan.nodes import FrameBound, FrameBoundKind, OverFrame
 from tableapi.plan.rex import Call, Cast, Literal, OuterRef, Ref, Rex, SubqueryRex, UdfCall
 from tableapi.plan.scope import PlanContext, Relation
@@ -189,6 +190,10 @@ class Resolver:
         return rex
 
     def _call(self, call: un.Call) -> Rex:
+        if call.function in (NAMED, DEFAULT):
+            raise UnsupportedError(
+                "only Python functions take arguments by name, or DEFAULT", fix="give all arguments by position"
+            )
         if call.function.upper() in GROUP_ID_FUNCTIONS:
             if self.collector is None:
                 raise ValidationError(f"{call.function} can stand only in a grouped query")
@@ -235,13 +240,13 @@ class Resolver:
         return UdfCall(function.result_type, function, self._udf_args(function, args))
 
     def _udf_args(self, function: Any, args: tuple[un.Unresolved, ...]) -> tuple[Rex, ...]:
-        rexes = self.resolve_all(args)
+        rexes = self.resolve_all(in_order(function, args))
         declared = function.input_types
         if declared is None:
             return rexes
-        if len(declared) != len(rexes):
+        if len(declared) != len(rexes) and not may_leave_out(function, range(len(rexes), len(declared))):
             raise TypeMismatchError(f"'{function.name}' takes {len(declared)} arguments, not {len(rexes)}")
-        return tuple(implicit_cast(r, t) for r, t in zip(rexes, declared, strict=True))
+        return tuple(implicit_cast(r, t) for r, t in zip(rexes, declared, strict=False))
 
     def table_function_args(self, function: Any, args: tuple[un.Unresolved, ...]) -> tuple[Rex, ...]:
         """The typed arguments of a Python table function."""

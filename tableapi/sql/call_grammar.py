@@ -76,7 +76,8 @@ class CallGrammar(ExpressionGrammar):
             columns = self.in_parentheses(lambda: self.comma_list(self._descriptor_column))
             return ast.Descriptor(columns, where=self.span(start))
         if self.at("DEFAULT"):
-            self.unsupported("DEFAULT as an argument")
+            self._advance()
+            return Call("DEFAULT", (), where=self.span(start))
         return self.expr()
 
     def _descriptor_column(self) -> str:

@@ -266,8 +266,9 @@ class QueryPlanner:
                 raise UnknownNameError(f"window '{window.base}' does not exist", where=window.where or expression.where)
             case ast.Descriptor() | ast.TableArgument():
                 raise ValidationError("DESCRIPTOR and TABLE can only be arguments of a table function", where=expression.where)
-            case ast.NamedArgument(name=name):
-                raise UnsupportedError(f"the named argument '{name} =>' is not supported yet", where=expression.where)
+            case ast.NamedArgument(name=name, value=value):
+                given = self.expression(value, relation, names)
+                return un.Call("NAMED_ARGUMENT", (un.Lit(name), given), where=expression.where)
             case ast.FieldStar():
                 raise ValidationError("'.*' can only be an item of a select list", where=expression.where)
             case un.Name():
