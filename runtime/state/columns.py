@@ -1,23 +1,22 @@
 """Typed columns addressed by row id: growable arrays that are read by gather and written by scatter.
 
-Fixed-width types are NumPy arrays (plus a validity array once there is a NULL). Other types (strings, decimals, nested) live
-in a heap of append-only Polars chunks; the column holds each row's position in the heap, compacted when mostly garbage.
+Fixed-width types are NumPy arrays (plus a validity array once there is a NULL); other types are in `heap.py`.
 Imports Polars and NumPy only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Ids = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from tableapi.runtime.state.heap import HeapColumn
 
-_MAX_CHUNKS = 12
-_MIN_GARBAGE = 8192
+Ids = npt.NDArray[np.int64]
 
 
 def grown(array: npt.NDArray[Any], size: int, fill: Any = 0) -> npt.NDArray[Any]:
@@ -134,81 +133,9 @@ class FixedColumn:
         return self.values.nbytes + (0 if self.valid is None else self.valid.nbytes)
 
 
-class HeapColumn:
-    """A column of any other type: positions into append-only chunks."""
-
-    def __init__(self, name: str, dtype: pl.DataType) -> None:
-        self.name, self.dtype = name, dtype
-        self.positions: Ids = np.full(0, -1, dtype=np.int64)
-        self._chunks: list[pl.Series] = []
-        self._joined: pl.Series | None = None
-        self._length = 0
-        self._garbage = 0
-
-    def reserve(self, size: int) -> None:
-        """Makes room for row ids below `size`."""
-        self.positions = grown(self.positions, size, -1)
-
-    def scatter(self, ids: Ids, series: pl.Series) -> None:
-        """Writes the values at `ids` (distinct)."""
-        self._garbage += int(np.count_nonzero(self.positions[ids] >= 0))
-        self._append(series)
-        self.positions[ids] = np.arange(self._length - len(series), self._length)
-        self._compact_if_worthwhile()
-
-    def _append(self, series: pl.Series) -> None:
-        if not len(series):
-            return
-        self._chunks.append(_owned(series).rename(self.name))
-        self._length += len(series)
-        self._joined = None
-        while len(self._chunks) > _MAX_CHUNKS or (len(self._chunks) > 1 and len(self._chunks[-1]) >= len(self._chunks[-2])):
-            last = self._chunks.pop()
-            self._chunks[-1] = pl.concat([self._chunks[-1], last], rechunk=True)
-
-    def gather(self, ids: Ids) -> pl.Series:
-        """The values at `ids`."""
-        if not len(ids):
-            return pl.Series(self.name, [], dtype=self.dtype)
-        if self._joined is None:
-            self._joined = pl.concat(self._chunks, rechunk=False)
-        return self._joined[self.positions[ids]]
-
-    def free(self, ids: Ids) -> None:
-        """The values at `ids` are no longer needed."""
-        self._garbage += int(np.count_nonzero(self.positions[ids] >= 0))
-        self.positions[ids] = -1
-        self._compact_if_worthwhile()
-
-    def _compact_if_worthwhile(self) -> None:
-        if self._garbage < _MIN_GARBAGE or self._garbage * 2 < self._length:
-            return
-        live = np.flatnonzero(self.positions >= 0)
-        kept = self.gather(live)
-        self._chunks, self._joined = ([_owned(kept)] if len(live) else []), None
-        self._length, self._garbage = len(live), 0
-        self.positions[live] = np.arange(len(live))
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return self.positions.nbytes + int(sum(chunk.estimated_size() for chunk in self._chunks))
-
-
-def _owned(series: pl.Series) -> pl.Series:
-    """A copy with text of its own.
-
-    Filtering or gathering text keeps all of the buffers that the rows came from alive; state that keeps one row of a batch
-    would keep the whole batch in memory.
-    """
-    if series.dtype == pl.String:
-        return (series + "").rechunk()
-    if series.dtype == pl.Binary or series.dtype.is_nested():
-        return pl.Series(series.name, series.to_arrow(compat_level=pl.CompatLevel.oldest()), dtype=series.dtype)
-    return series.rechunk()
-
-
 def make_column(name: str, dtype: pl.DataType) -> FixedColumn | HeapColumn:
     """The column class that fits the type."""
+    from tableapi.runtime.state.heap import HeapColumn
+
     storage = storage_dtype(dtype)
     return HeapColumn(name, dtype) if storage is None else FixedColumn(name, dtype, storage)

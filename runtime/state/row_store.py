@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tableapi.runtime.state.columns import Ids, grown, make_column
+from tableapi.runtime.state.columns import FixedColumn, Ids, grown, storage_dtype
+from tableapi.runtime.state.heap import Heap
 
 NONE = np.empty(0, dtype=np.int64)
 """No ids."""
@@ -31,13 +32,22 @@ class RowStore:
     """
 
     def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
-        self._columns = {name: make_column(name, dtype) for name, dtype in schema.items()}
+        self._names = list(schema)
+        self._fixed: dict[str, FixedColumn] = {}
+        others: dict[str, pl.DataType] = {}
+        for name, dtype in schema.items():
+            storage = storage_dtype(dtype)
+            if storage is None:
+                others[name] = dtype
+            else:
+                self._fixed[name] = FixedColumn(name, dtype, storage)
+        self._heap = Heap(others) if others else None
         self.ids = IdAllocator()
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        return list(self._columns)
+        return list(self._names)
 
     @property
     def count(self) -> int:
@@ -57,19 +67,27 @@ class RowStore:
 
     def write(self, ids: Ids, frame: pl.DataFrame) -> None:
         """Replaces whole rows at `ids` (distinct)."""
-        for name, column in self._columns.items():
+        for name, column in self._fixed.items():
             column.reserve(self.ids.bound)
             column.scatter(ids, frame[name])
+        if self._heap is not None:
+            self._heap.reserve(self.ids.bound)
+            self._heap.scatter(ids, frame)
 
     def gather(self, ids: Ids) -> pl.DataFrame:
         """The rows at `ids`, in that order."""
-        if not self._columns:
+        if not self._names:
             return pl.DataFrame(height=len(ids))
-        return pl.DataFrame([column.gather(ids) for column in self._columns.values()])
+        others = None if self._heap is None else self._heap.gather(ids)
+        return pl.DataFrame(
+            [self._fixed[n].gather(ids) if n in self._fixed or others is None else others[n] for n in self._names]
+        )
 
     def gather_column(self, name: str, ids: Ids) -> pl.Series:
         """One column of the rows at `ids`."""
-        return self._columns[name].gather(ids)
+        if name in self._fixed or self._heap is None:
+            return self._fixed[name].gather(ids)
+        return self._heap.gather(ids, [name])[name]
 
     def remove(self, ids: Ids) -> None:
         """Forgets rows (each id once)."""
@@ -78,8 +96,8 @@ class RowStore:
 
     def clear(self, ids: Ids) -> None:
         """Releases what rows hold without giving their ids away: for stores whose ids are another index's slots."""
-        for column in self._columns.values():
-            column.free(ids)
+        if self._heap is not None:
+            self._heap.free(ids)
 
     def live_ids(self) -> Ids:
         """Ids of all live rows, ascending."""
@@ -88,7 +106,7 @@ class RowStore:
     @property
     def size_bytes(self) -> int:
         """Memory held by the columns."""
-        return sum(column.size_bytes for column in self._columns.values())
+        return sum(c.size_bytes for c in self._fixed.values()) + (0 if self._heap is None else self._heap.size_bytes)
 
 
 class IdAllocator:
