@@ -111,6 +111,10 @@ class Execution(Protocol):
         """What holds event time back, in words."""
         ...
 
+    def late_rows(self) -> dict[str, pl.DataFrame]:
+        """The rows that came too late: operator id to frame."""
+        ...
+
     def state(self) -> dict[str, dict[str, pl.DataFrame]]:
         """The live state of the operators: operator id to table name to frame."""
         ...
@@ -258,6 +262,9 @@ class StreamExecution:
 
     def why_no_output(self) -> str:
         return self.handle.why_no_output()
+
+    def late_rows(self) -> dict[str, pl.DataFrame]:
+        return self.handle.late_rows()
 
     def state(self) -> dict[str, dict[str, pl.DataFrame]]:
         return self.handle.state()

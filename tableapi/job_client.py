@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tableapi.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    import polars
+
     from tableapi.runtime.execute import Execution
 
 T = TypeVar("T")
@@ -117,17 +119,23 @@ class JobClient:
         return CompletableFuture(lambda: None)
 
     def get_accumulators(self) -> CompletableFuture[dict[str, Any]]:
-        """Counters of the job so far: rows in, rows out, late rows, and the metrics of Python functions by dotted name."""
+        """Counters of the job so far: rows in, rows out, late rows and how late the latest was (milliseconds), and the metrics of Python
+        functions by dotted name."""
         return CompletableFuture(self._counters)
 
     def _counters(self) -> dict[str, Any]:
         summary = self._execution.summary()
-        own = {"rows_in": summary.rows_in, "rows_out": summary.rows_out, "late_rows": summary.late_rows}
+        own = {name: getattr(summary, name) for name in ("rows_in", "rows_out", "late_rows", "late_max_ms")}
         return {**summary.functions, **own}
 
     def why_no_output(self) -> str:
         """What holds event time back, in words: which split or input, since when, and what would release it."""
         return self._execution.why_no_output()
+
+    def late_rows(self) -> dict[str, polars.DataFrame]:
+        """The rows that came too late for an operator, as a table per operator; its first column, `late_by_ms`, says how far behind the
+        watermark a row was. All are counted, the newest some thousand kept."""
+        return self._execution.late_rows()
 
     def state(self) -> dict[str, Any]:
         """The live state of every operator as tables: operator id to table name to frame."""

@@ -127,6 +127,17 @@ class TableResult:
         """The job, None when there is none."""
         return None if self._execution is None else JobClient(self._execution)
 
+    def late_rows(self) -> dict[str, pl.DataFrame]:
+        """The rows that came too late for an operator and were left out of the result: operator id to frame. The first column of each,
+        `late_by_ms`, says how far behind the watermark a row was.
+
+        >>> from tableapi import EnvironmentSettings, TableEnvironment
+        >>> env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        >>> env.execute_sql("VALUES (1)").late_rows()
+        {}
+        """
+        return {} if self._execution is None else self._execution.late_rows()
+
     @located
     def wait(self, timeout_ms: int | None = None) -> None:
         """Waits for the first row of a query, or for the end of a job that writes.

@@ -181,6 +181,10 @@ class BatchExecution:
         """A batch job has no event time to wait for."""
         return f"a batch job gives its rows when it has them; it is {self._status}"
 
+    def late_rows(self) -> dict[str, pl.DataFrame]:
+        """No row is late in batch."""
+        return {}
+
     def state(self) -> dict[str, dict[str, pl.DataFrame]]:
         """A batch job keeps no state of ours."""
         return {}

@@ -62,7 +62,8 @@ class ClusterJob:
         self._metrics: dict[int, list[VertexMetrics]] = {}
         self._notes: dict[int, WorkerNote] = {}
         self._inspection: Inspection | None = None
-        self._states: dict[int, StateTables] = {}
+        self._states: dict[int, tuple[StateTables, StateTables]] = {}
+        self._late: dict[int, StateTables] = {}
         self._reached: dict[type, set[int]] = {Ready: set(), Done: set(), Closed: set()}
         self._error: BaseException | None = None
         self._trace = ""
@@ -141,7 +142,8 @@ class ClusterJob:
             if self._inspection is not None:
                 self._tell(Inspect(self._job))
         elif self._inspection is not None and len(self._states) == len(self._workers):
-            self._record.answer(self._inspection, merged_state(self._states.values()))
+            state, late = zip(*self._states.values(), strict=True)
+            self._record.answer(self._inspection, merged_state(state), merged_state(late))
             self._inspection = None
 
     def _stop(self) -> None:
@@ -187,12 +189,15 @@ class ClusterJob:
                 self._owed.append((worker, Credit(self._job, message.channel, message.cost)))
             case Report(metrics=metrics, note=note):
                 self._metrics[subtask], self._notes[subtask] = metrics, note
-            case Inspected(tables=tables):
-                self._states[subtask] = tables
+                self._record.notice_late(metrics)
+            case Inspected(tables=tables, late=late):
+                self._states[subtask] = tables, late
             case Ready():
                 self._reached[Ready].add(subtask)
-            case Done(metrics=metrics):
-                self._metrics[subtask] = metrics
+            case Done(metrics=metrics, late=late):
+                self._metrics[subtask], self._late[subtask] = metrics, late
+                self._record.notice_late(metrics)
+                self._record.late_rows = merged_state(self._late.values())
                 self._reached[Done].add(subtask)
             case Failed(failure=failure):
                 self._failed(unpack_failure(failure), failure.trace)

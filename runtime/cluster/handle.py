@@ -6,10 +6,12 @@ The executing side (a thread for parallelism 1, a coordinator of worker processe
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from operator import add
@@ -110,10 +112,11 @@ StateTables = dict[str, dict[str, pl.DataFrame]]
 
 
 class Inspection:
-    """A request for the state of a running job, answered by the side that runs it."""
+    """A request for the state (and the late rows) of a running job, answered by the side that runs it."""
 
     def __init__(self) -> None:
         self.tables: StateTables | None = None
+        self.late: StateTables = {}
 
 
 class JobRecord:
@@ -133,6 +136,8 @@ class JobRecord:
         self.cancel_requested = False
         self.wake: Callable[[], None] = lambda: None
         self.explain: Callable[[], str] = str
+        self.late_rows: StateTables = {}
+        self._warned: set[str] = set()
         self._metrics: Callable[[], list[VertexMetrics]] = list
         self._sources: frozenset[str] = frozenset()
         self._outputs: frozenset[str] = frozenset()
@@ -205,7 +210,20 @@ class JobRecord:
                 self._changed.wait(left_s)
             return self.status
 
-    def inspect(self, timeout_s: float) -> StateTables:
+    def notice_late(self, vertices: Iterable[VertexMetrics]) -> None:
+        """Warns, once a step, that rows come too late for it."""
+        for vertex in vertices:
+            if vertex.counters.get("late_rows") and vertex.uid not in self._warned:
+                self._warned.add(vertex.uid)
+                logging.getLogger("tableapi").warning(
+                    "job '%s': rows come too late for %s and are left out (so far up to %g s behind the watermark); late_rows() shows "
+                    "them, a larger delay of the watermark keeps them",
+                    self.name,
+                    vertex.name,
+                    vertex.counters.get("late_max_ms", 0) / 1000,
+                )
+
+    def inspect(self, timeout_s: float) -> Inspection:
         """Asks the running side for its state and waits for the answer.
 
         Raises:
@@ -219,7 +237,7 @@ class JobRecord:
             while inspection.tables is None and not self.status.is_terminal and time.monotonic() < deadline_s:
                 self._changed.wait(WAIT_SLICE_S)
         if inspection.tables is not None:
-            return inspection.tables
+            return inspection
         if self.status.is_terminal:
             raise StreamClosedError(f"job '{self.name}' has ended and has no live state")
         raise ExecutionError(
@@ -230,10 +248,10 @@ class JobRecord:
         """A request that waits for an answer."""
         return self._inspections.popleft() if self._inspections else None
 
-    def answer(self, inspection: Inspection, tables: StateTables) -> None:
+    def answer(self, inspection: Inspection, tables: StateTables, late: StateTables) -> None:
         """Answers a request."""
         with self._changed:
-            inspection.tables = tables
+            inspection.late, inspection.tables = late, tables
             self._changed.notify_all()
 
     def request_cancel(self) -> None:
@@ -361,7 +379,25 @@ class JobHandle:
             StreamClosedError: The job has ended.
             ExecutionError: The job did not answer in time.
         """
-        return self._record.inspect(timeout_s)
+        tables = self._record.inspect(timeout_s).tables
+        assert tables is not None
+        return tables
+
+    def late_rows(self, timeout_s: float = INSPECTION_S) -> dict[str, pl.DataFrame]:
+        """The rows that came too late, by the uid of the step that left them out (`.right`: from its second input); of each the newest some
+        thousand a worker. The first column says how far behind the watermark a row was.
+
+        Raises:
+            ExecutionError: The job did not answer in time.
+        """
+        tables = None
+        if not self._record.status.is_terminal:
+            with suppress(StreamClosedError):
+                tables = self._record.inspect(timeout_s).late
+        by_side = self._record.late_rows if tables is None else tables
+        return {
+            uid if side == "left" else f"{uid}.{side}": frame for uid, named in by_side.items() for side, frame in named.items()
+        }
 
     def why_no_output(self) -> str:
         """Says in words what the job waits for: which split holds event time back, since when, and what would release it."""

@@ -40,7 +40,9 @@ def _run(graph: JobGraph, job: int, record: JobRecord) -> bool:
         task.open()
         while not task.is_done and not record.cancel_requested:
             task.step()
+            record.notice_late(task.metrics())
             if inspection := record.next_inspection():
-                record.answer(inspection, task.state())
+                record.answer(inspection, task.state(), task.late_rows())
+        record.late_rows = task.late_rows()
         success = task.is_done and not record.cancel_requested
     return success

@@ -148,18 +148,20 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The state of the operators of one worker."""
+    """The state of the operators of one worker, and their late rows."""
 
     job: int
     tables: StateTables
+    late: StateTables
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """All inputs of this worker have ended."""
+    """All inputs of this worker have ended; `late`: the rows that came too late for its operators."""
 
     job: int
     metrics: list[VertexMetrics]
+    late: StateTables
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,6 +268,11 @@ class Task:
         tables = {run.vertex.uid: run.operator.state() for run in self._runs.values()}
         return {uid: named for uid, named in tables.items() if named}
 
+    def late_rows(self) -> StateTables:
+        """The newest rows that came too late, of the operators that had some, by uid and input."""
+        tables = {run.vertex.uid: run.operator.context.late.tables() for run in self._runs.values()}
+        return {uid: named for uid, named in tables.items() if named}
+
     def note(self) -> WorkerNote:
         """Where everything stands on this worker."""
         waits = []

@@ -108,7 +108,7 @@ class Worker:
             return
         if self._task.is_done:
             self._is_running = False
-            self._say(Done(self._job, self._task.metrics()))
+            self._say(Done(self._job, self._task.metrics(), self._task.late_rows()))
         elif time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = time.monotonic()
             self._report(self._task.metrics(), self._task.note())
@@ -207,7 +207,7 @@ class Worker:
     def _inspect(self) -> None:
         assert self._task is not None
         try:
-            self._say(Inspected(self._job, self._task.state()))
+            self._say(Inspected(self._job, self._task.state(), self._task.late_rows()))
         except BaseException as error:  # noqa: BLE001 - whatever the job fails with is the program's to see
             self._fail(error)
 

@@ -222,7 +222,7 @@ class PhysicalPlanner:
             edge = self._hashed(source, node.window.partition_by)
         else:
             edge = Edge(source.vertex)
-        spec = WindowTableSpec(source.schema, node.window, node.start, node.end, node.time)
+        spec = WindowTableSpec(source.schema, node.window, node.start, node.end, node.time, self._inserts(node.input))
         return Stream(self._add("WindowTable", spec, node.schema, [edge]), node.schema)
 
     def _unnest(self, node: n.Unnest, needs_before: bool) -> Stream:

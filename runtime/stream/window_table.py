@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tableapi.errors import ExecutionError, UnsupportedError
+from tableapi.errors import ExecutionError
 from tableapi.plan.nodes import WindowKind, WindowSpec
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import emit_in_pieces
@@ -29,10 +29,7 @@ class WindowTableSpec:
     start: str = "window_start"
     end: str = "window_end"
     time: str = "window_time"
-
-    def __post_init__(self) -> None:
-        if self.window.kind is WindowKind.SESSION and not self.window.is_event_time:
-            raise UnsupportedError("SESSION over processing time needs an aggregation", fix="GROUP BY the window")
+    input_is_insert_only: bool = True
 
     def create(self) -> Operator:
         """A new operator."""

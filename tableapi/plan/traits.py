@@ -193,6 +193,8 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
             return INSERT_ONLY
         case n.FromChangelog(codes=codes):
             return frozenset(kind for _, kind in codes)
+        case n.WindowTable(window=n.WindowSpec(kind=n.WindowKind.SESSION)):
+            return INSERT_ONLY
         case n.WindowAggregate(emit=emit) if emit is not None:
             return UPDATES if inputs[0] == INSERT_ONLY else ALL_KINDS
         case n.WindowAggregate() | n.IntervalJoin() | n.WindowJoin() | Match():

@@ -370,3 +370,29 @@ def test_state_may_be_asked_for_while_the_job_starts(executor: LocalExecutor, pa
     handle = executor.submit(builder.collect(counting))
     assert handle.state()["v1"]["counts"]["n"].to_list() == [1] * parallelism
     handle.cancel()
+
+
+def leave_out_even_ones(op, input, batch):
+    numbers = batch.frame["n"].to_numpy()
+    op.context.emit(op.leave_out(batch, numbers % 2 == 0, numbers, 10_000))
+
+
+@pytest.mark.parametrize("is_bounded", [True, False])
+@PARALLELISMS
+def test_late_rows_are_a_table_while_the_job_runs_and_after_its_end(executor: LocalExecutor, parallelism, is_bounded, caplog):
+    builder = GraphBuilder(JobConfig(parallelism=parallelism, name="late"))
+    parts = tuple((frame(500, i * 1000),) for i in range(4))
+    source = builder.source(ListSource(parts, is_bounded))
+    step = builder.add(Apply(leave_out_even_ones), Edge(source, hash_on("k")), name="Step")
+    handle = executor.submit(builder.collect(step))
+    wait_until(lambda: handle.metrics().late_rows == 1000)
+    if is_bounded:
+        rows_of(handle)
+        assert handle.wait() is JobStatus.FINISHED
+    late = handle.late_rows()["v1"]
+    assert sorted(late["n"].to_list()) == [n for i in range(4) for n in range(i * 1000, i * 1000 + 500, 2)]
+    assert (late["late_by_ms"] + late["n"] == 10_000).all()
+    assert handle.metrics().late_max_ms == 10_000
+    assert [r.getMessage().count("for Step") for r in caplog.records if "too late" in r.getMessage()] == [1]
+    if not is_bounded:
+        handle.cancel()

@@ -147,3 +147,33 @@ def test_updating_input_equals_what_is_left_of_it(seed):
         if len(left):
             expected[key, left.min(), left.max(), left.n_unique(), start, end] = 1
     assert updating.fold() == expected
+
+
+def test_rows_that_are_taken_back_do_not_come_out_with_their_session():
+    spec = WindowTableSpec(INPUT, GAP, input_is_insert_only=False)
+    h = OperatorHarness(spec, INPUT)
+    h.feed("a 1 2024-03-10T10:00:00\na 1 2024-03-10T10:00:00\na 2 2024-03-10T10:00:15\nb 5 2024-03-10T10:00:01")
+    h.feed("-D a 1 2024-03-10T10:00:00\n-U a 2 2024-03-10T10:00:15\n+U a 3 2024-03-10T10:00:15\n-D b 5 2024-03-10T10:00:01")
+    again = OperatorHarness(spec, INPUT, snapshot=h.snapshot())
+    for one in (h, again):
+        one.feed("a 4 2024-03-10T10:00:20\n-D a 4 2024-03-10T10:00:20")
+        assert sorted(one.end().splitlines()) == [
+            "+I a 1 2024-03-10T10:00 2024-03-10T10:00 2024-03-10T10:00:10 2024-03-10T10:00:09.999",
+            "+I a 3 2024-03-10T10:00:15 2024-03-10T10:00:15 2024-03-10T10:00:30 2024-03-10T10:00:29.999",
+        ]
+        assert one.operator._rows.count == one.operator._values.count == 0
+
+
+def test_rows_with_their_session_of_processing_time():
+    source = schema("k STRING, v BIGINT, ts TIMESTAMP_LTZ(3)", ts="proctime")
+    window = WindowSpec(WindowKind.SESSION, "ts", False, gap_ms=1000, partition_by=("k",))
+    h = OperatorHarness(WindowTableSpec(source, window), source)
+    h.set_clock(500)
+    h.feed("a 1 null\nb 2 null")
+    h.set_clock(900)
+    h.feed("a 3 null")
+    assert_changelog(h.set_clock(1499), "+I b 2 null 1970-01-01T00:00:00.500 1970-01-01T00:00:01.500 1970-01-01T00:00:01.499")
+    again = OperatorHarness(WindowTableSpec(source, window), source, snapshot=h.snapshot())
+    assert again.set_clock(1898) == ""
+    for one in (h, again):
+        assert sorted(line.split()[2] for line in one.set_clock(1899).splitlines()) == ["1", "3"]
