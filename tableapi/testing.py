@@ -242,10 +242,9 @@ class OperatorHarness:
     def set_clock(self, now_ms: int) -> str:
         """Moves processing time and fires the timers that are due; returns what was emitted."""
         self.clock.set(now_ms)
-        due = sorted({t for t in self._timers if t <= now_ms})
-        self._timers[:] = [t for t in self._timers if t > now_ms]
-        for time in due:
-            self.operator.on_timer(time)
+        while due := [t for t in self._timers if t <= now_ms]:
+            self._timers[:] = [t for t in self._timers if t != min(due)]
+            self.operator.on_timer(min(due))
         return self._new()
 
     def snapshot(self) -> MemorySnapshot:

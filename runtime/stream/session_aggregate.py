@@ -72,9 +72,9 @@ class SessionAggregate(Operator):
         return int(self._zone.to_local(np.array([self._watermark]))[0])
 
     def _set_timer(self) -> None:
-        end = self._sessions.next_end()
+        end = self._sessions.next_end(int(self._zone.to_local(np.array([self.context.clock.now_ms()]))[0]))
         if end is not None:
-            self.context.set_timer(max(self._zone.to_instant(end) - 1, self.context.clock.now_ms() + 1))
+            self.context.set_timer(self._zone.to_instant(end) - 1)
 
     def on_watermark(self, watermark_ms: int) -> int:
         if self._is_event_time:

@@ -108,9 +108,9 @@ class SessionTable(Operator):
         return int(self._zone.to_local(np.array([watermark_ms]))[0])
 
     def _set_timer(self) -> None:
-        end = self._sessions.next_end()
+        end = self._sessions.next_end(int(self._zone.to_local(np.array([self.context.clock.now_ms()]))[0]))
         if end is not None:
-            self.context.set_timer(max(self._zone.to_instant(end) - 1, self.context.clock.now_ms() + 1))
+            self.context.set_timer(self._zone.to_instant(end) - 1)
 
     def on_watermark(self, watermark_ms: int) -> int:
         if self._is_event_time:

@@ -129,9 +129,19 @@ class Sessions:
         closed = np.concatenate(found)
         return closed[np.lexsort([closed, self.starts[closed], self.ends[closed]])]
 
-    def next_end(self) -> int | None:
-        """A time at or before the earliest end of an open session."""
-        return min(self._buckets) * self._gap if self._buckets else None
+    def next_end(self, now_ms: int) -> int | None:
+        """A time at which to look for ended sessions: the earliest end, or a time after now that is before it."""
+        while self._buckets:
+            bucket = min(self._buckets)
+            if bucket * self._gap > now_ms + 1:
+                return bucket * self._gap
+            ids = np.unique(np.concatenate(self._buckets[bucket]))
+            ids = ids[(self.owner[ids] >= 0) & (self.ends[ids] // self._gap == bucket)]
+            if len(ids):
+                self._buckets[bucket] = [ids]
+                return int(self.ends[ids].min())
+            del self._buckets[bucket]
+        return None
 
     def keys(self, ids: Ids) -> pl.DataFrame:
         """The keys of sessions."""
