@@ -52,19 +52,22 @@ class Rows:
     def __init__(self, matcher: Matcher, frame: pl.DataFrame, times: npt.NDArray[np.int64] | None) -> None:
         self.frame, self.times = frame, times
         columns = Columns(frame, matcher.session)
-        flags = {d.flag: frame[d.flag].fill_null(False).to_numpy() for d in matcher.defines if d.flag is not None}
+        by_name = {d.flag: frame[d.flag].fill_null(False).to_numpy() for d in matcher.defines if d.flag is not None}
         self.tests: list[Test | None] = []
-        can_start = np.zeros(frame.height, dtype=np.bool_)
+        self.flags: list[npt.NDArray[np.bool_] | None] = []
+        """For each variable, whether it takes each row; None where it takes any row, or where that depends on the run."""
+        self.can_start = np.zeros(frame.height, dtype=np.bool_)
         for position in range(len(matcher.pattern)):
             define, condition = matcher.conditions[position]
-            flag = None if define is None or define.flag is None else flags[define.flag]
+            flag = None if define is None or define.flag is None else by_name[define.flag]
+            self.flags.append(flag)
             if flag is not None:
                 self.tests.append(_flag_test(flag))
             else:
                 self.tests.append(None if condition is None else condition.bind(columns))
             if position in matcher.starters:
-                can_start |= True if flag is None else flag
-        self.starts: list[int] = np.flatnonzero(can_start).tolist()
+                self.can_start |= True if flag is None else flag
+        self.starts: list[int] = np.flatnonzero(self.can_start).tolist()
 
 
 def _flag_test(flags: npt.NDArray[np.bool_]) -> Test:
@@ -101,8 +104,8 @@ class Matcher:
         """Variables that the first row of a match can belong to."""
         self._last_obligatory = obligatory[-1]
         self._keeps = [e.keeps_rows for e in pattern]
-        self._is_memoryless = all(condition is None for _, condition in self.conditions)
-        self._skip_to = positions.get(skip.variable or "")
+        self.is_memoryless = all(condition is None for _, condition in self.conditions)
+        self.skip_to = positions.get(skip.variable or "", -1)
 
     def search(
         self, rows: Rows, low: int, high: int, alive: Alive | None, now_ms: int | None, found: list[Run]
@@ -160,7 +163,7 @@ class Matcher:
                     if self._is_complete(following, row):
                         return following + (row + 1,) * (len(self.pattern) + 1 - len(following))
                     runs.append(following)
-            alive.runs = self._different(runs, row) if self._is_memoryless and len(runs) > 1 else runs
+            alive.runs = self._different(runs, row) if self.is_memoryless and len(runs) > 1 else runs
             if not runs:
                 return None
         alive.row = end
@@ -229,17 +232,24 @@ class Matcher:
             return match[-1]
         if kind is SkipKind.NEXT_ROW:
             return match[0] + 1
-        assert self._skip_to is not None
-        begin, end = match[self._skip_to], match[self._skip_to + 1]
+        begin, end = match[self.skip_to], match[self.skip_to + 1]
         if begin == end:
-            raise ExecutionError(
-                f"AFTER MATCH SKIP {self.skip}: the match has no row of '{self.skip.variable}'",
-                fix="skip to a variable that takes at least one row",
-            )
+            raise self.no_row_to_skip_to()
         target = begin if kind is SkipKind.FIRST else end - 1
         if target == match[0]:
-            raise ExecutionError(
-                f"AFTER MATCH SKIP {self.skip} goes to the first row of the match, which would match again",
-                fix="skip to a later variable, or TO NEXT ROW",
-            )
+            raise self.same_match_again()
         return target
+
+    def no_row_to_skip_to(self) -> ExecutionError:
+        """The variable that the search should go on at has no row in a match."""
+        return ExecutionError(
+            f"AFTER MATCH SKIP {self.skip}: the match has no row of '{self.skip.variable}'",
+            fix="skip to a variable that takes at least one row",
+        )
+
+    def same_match_again(self) -> ExecutionError:
+        """The search would go on at the first row of the match that it has just found."""
+        return ExecutionError(
+            f"AFTER MATCH SKIP {self.skip} goes to the first row of the match, which would match again",
+            fix="skip to a later variable, or TO NEXT ROW",
+        )

@@ -23,7 +23,7 @@ _MATCH = "$match"
 
 def match_rows(
     frame: pl.DataFrame,
-    matches: Sequence[tuple[int, ...]],
+    bounds: Ints,
     partition_by: Sequence[str],
     measures: Sequence[NamedRex],
     positions: Mapping[str, int],
@@ -33,11 +33,10 @@ def match_rows(
 
     Args:
         frame: The rows that the matches number.
-        matches: First row of each variable, and the row after the last.
+        bounds: A row a match: the first row of each variable, and the row after the last.
         measures: Each a `PatternRef` or `PatternAgg`.
         positions: Place of each variable in the pattern.
     """
-    bounds = np.array(matches, dtype=np.int64).reshape(len(matches), len(positions) + 1)
     columns = [frame[name].gather(bounds[:, 0]) for name in partition_by]
     for measure in measures:
         rex = measure.rex
@@ -51,7 +50,7 @@ def match_rows(
         else:
             column = _aggregate(frame, rex, begin, end, session)
         columns.append(column.alias(measure.name))
-    return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(matches))
+    return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(bounds))
 
 
 def _reference(column: pl.Series, ref: PatternRef, begin: Ints, end: Ints) -> pl.Series:

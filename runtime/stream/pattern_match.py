@@ -14,9 +14,9 @@ import polars as pl
 from tableapi.plan.match_node import PatternDefine, PatternElement, Skip
 from tableapi.plan.nodes import NamedRex
 from tableapi.plan.rex import SortKey
-from tableapi.runtime.match.matcher import Alive, Matcher, Rows, Run
+from tableapi.runtime.match.matcher import Matcher, Rows
 from tableapi.runtime.match.measures import match_rows
-from tableapi.runtime.match.search import partitions
+from tableapi.runtime.match.search import searcher
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
@@ -71,7 +71,6 @@ class PatternMatch(Operator):
         self._kept = RowStore(types)
         self._by_partition = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
-        self._alive: dict[int, Alive] = {}
         self._has_run = np.zeros(0, dtype=np.bool_)
         self._started = np.full(0, _NEVER, dtype=np.int64)
 
@@ -79,6 +78,7 @@ class PatternMatch(Operator):
         super().open(context)
         spec = self._spec
         self._matcher = Matcher(spec.pattern, spec.defines, spec.skip, spec.within_ms, context.session)
+        self._searcher = searcher(self._matcher)
         self._positions = {e.variable: i for i, e in enumerate(spec.pattern)}
 
     def process(self, input: int, batch: Batch) -> None:
@@ -119,23 +119,17 @@ class PatternMatch(Operator):
         sorted_slots = rows[SLOT].to_numpy()
         times = None if self._spec.within_ms is None else to_ms_or_min(rows[self._time])
         searched = Rows(self._matcher, rows.drop(SLOT, _ID), times)
-        found: list[Run] = []
+        found = self._searcher.search(searched, sorted_slots, now_ms)
         self._has_run = grown(self._has_run, self._index.bound, False)
         self._has_run[slots] = False
-        keep = np.zeros(rows.height, dtype=np.bool_)
-        old = np.flatnonzero(rows[_ID].to_numpy() >= 0)
-        candidates = np.union1d(old, np.asarray(searched.starts, dtype=np.int64)).tolist()
-        for low, high in partitions(rows, [SLOT], candidates):
-            slot = int(sorted_slots[low])
-            known = self._alive.pop(slot, None)
-            alive = self._matcher.search(searched, low, high, known and known.moved(low), now_ms, found)
-            if alive is not None:
-                keep[alive.start : high] = True
-                self._alive[slot] = alive.moved(-alive.start)
-                self._has_run[slot] = True
-        self._keep(rows, keep)
+        first = np.flatnonzero(np.diff(sorted_slots, prepend=-1))
+        self._has_run[sorted_slots[first[found.alive >= 0]]] = True
+        sizes = np.diff(first, append=rows.height)
+        needed = np.repeat(np.where(found.alive < 0, rows.height, found.alive), sizes)
+        self._keep(rows, np.arange(rows.height) >= needed)
         self._note_starts(slots, now_ms)
-        self._emit(searched.frame, found)
+        if len(found.bounds):
+            self._emit(searched.frame, found.bounds)
 
     def _with_kept(self, frame: pl.DataFrame | None, expired: Ids) -> tuple[pl.DataFrame, Ids]:
         """New rows and the kept rows of their partitions and of `expired`, sorted; and all these partitions."""
@@ -184,11 +178,9 @@ class PatternMatch(Operator):
         self._index.free(slots[~is_alive])
         self.context.metrics["keys"] = self._index.count
 
-    def _emit(self, frame: pl.DataFrame, found: list[Run]) -> None:
-        if not found:
-            return
+    def _emit(self, frame: pl.DataFrame, bounds: npt.NDArray[np.int64]) -> None:
         spec = self._spec
-        result = match_rows(frame, found, spec.partition_by, spec.measures, self._positions, self.context.session)
+        result = match_rows(frame, bounds, spec.partition_by, spec.measures, self._positions, self.context.session)
         emit_in_pieces(self.context.emit, Batch(result), self.context.max_batch_rows)
 
     def _kept_rows(self) -> pl.DataFrame:

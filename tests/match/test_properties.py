@@ -13,8 +13,10 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan.match_node import Match, PatternAgg, PatternDefine, PatternElement, PatternRef, Skip, SkipKind
 from tableapi.plan.nodes import Inline, InlineFrame, NamedRex
 from tableapi.plan.rex import AggCall, Call, Literal, Ref, SortKey
+from tableapi.runtime.match.kernel import search_flags
 from tableapi.runtime.match.matcher import Matcher, Rows
-from tableapi.runtime.match.search import find_matches
+from tableapi.runtime.match.search import FlagSearch, find_matches
+from tableapi.runtime.state.jit import PLAIN_ROWS, Kernel
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.pattern_match import PatternMatchSpec
 from tableapi.tablespec import Field, RowSchema, TimeKind
@@ -71,7 +73,7 @@ QUANTIFIERS += [(2, 2, True), (1, 2, True), (1, 2, False), (2, None, False), (0,
 
 
 @st.composite
-def patterns(draw):
+def patterns(draw, conditions=tuple(CONDITIONS)):
     """Three variables with conditions that Flink would accept."""
     parts = []
     for name in "ABC":
@@ -81,7 +83,7 @@ def patterns(draw):
         element = PatternElement(name, low, high, greedy)
         if parts and parts[-1][0].keeps_rows and low == 0:
             element = PatternElement(name, 1, high, greedy)
-        parts.append((element, draw(st.sampled_from(list(CONDITIONS)))))
+        parts.append((element, draw(st.sampled_from(conditions))))
     return parts
 
 
@@ -120,6 +122,32 @@ def test_the_matcher_agrees_with_brute_force(parts, values, is_past, use_flags):
         # A run that could go on holds back what begins after it.
         answer = [m for m in answer if m[0] < alive.start]
     assert found == answer
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+@given(
+    parts=patterns(("any", "low", "high")),
+    values=st.lists(st.lists(st.integers(0, 4), max_size=8), max_size=3),
+    is_past=st.booleans(),
+)
+def test_the_kernel_agrees_with_brute_force(is_compiled, parts, values, is_past):
+    matcher = Matcher(
+        *compiled(parts, Skip(SkipKind.PAST_LAST_ROW if is_past else SkipKind.NEXT_ROW), use_flags=True), SessionContext()
+    )
+    assert matcher.is_memoryless
+    values = [v for v in values if v]
+    frame = with_flags(pl.DataFrame({"v": [v for part in values for v in part]}, schema={"v": pl.Int32()}))
+    owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "rows_seen", PLAIN_ROWS if is_compiled else -(10**9))
+        patch.setattr(search_flags, "compiled", search_flags.compile() if is_compiled else None)
+        found = FlagSearch(matcher).search(Rows(matcher, frame, None), owners, None)
+    answer, low = [], 0
+    for part, start in zip(values, found.alive.tolist(), strict=True):
+        matches_of_part = [tuple(low + b for b in m) for m in expected(parts, part, "past" if is_past else "next")]
+        answer += [m for m in matches_of_part if start < 0 or m[0] < start]
+        low += len(part)
+    assert [tuple(m) for m in found.bounds.tolist()] == answer
 
 
 KEYED = RowSchema(
