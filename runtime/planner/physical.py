@@ -44,8 +44,11 @@ from tableapi.runtime.planner.graph import (
     WatermarkSpec,
 )
 from tableapi.runtime.planner.inline import FrameSource, values_frame
+from tableapi.runtime.planner.multi_join import FlatJoin, flat_join
 from tableapi.runtime.planner.tables import Tables
 from tableapi.tablespec import RowSchema, TimeKind
+
+MULTI_JOIN = "table.optimizer.multi-join.enabled"
 
 
 @dataclass(frozen=True)
@@ -412,6 +415,9 @@ class PhysicalPlanner:
     def _join(self, node: n.Join, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.join import JoinSpec
 
+        flat = flat_join(node) if self.settings.options.get(MULTI_JOIN, "true") != "false" else None
+        if flat is not None:
+            return self._multi_join(flat, node)
         left, right = self.plan(node.left), self.plan(node.right)
         pairs, rest = _split_condition(node)
         hint = node.hint
@@ -427,6 +433,26 @@ class PhysicalPlanner:
             ttl_ms=ttl,
         )
         return self._two_inputs("Join", spec, node, left, right, pairs)
+
+    def _multi_join(self, flat: FlatJoin, node: n.Join) -> Stream:
+        from tableapi.runtime.stream.calc import CalcStep
+        from tableapi.runtime.stream.multi_join import MultiJoinSpec
+
+        streams = [self.plan(part) for part in flat.parts]
+        spec = MultiJoinSpec(
+            tuple(s.schema for s in streams),
+            flat.keys,
+            flat.condition,
+            tuple(self._inserts(part) for part in flat.parts),
+            (self.settings.state_ttl_ms,) * len(streams),
+        )
+        edges = [self._hashed(s, keys) for s, keys in zip(streams, flat.keys, strict=True)]
+        schema = RowSchema(tuple(f for s in streams for f in s.schema))
+        joined = Stream(self._add(_named("MultiJoin", flat.keys[0]), spec, schema, edges), schema, flat.keys[0])
+        if schema.names == node.schema.names:
+            return joined
+        items = tuple(n.NamedRex(f.name, flat.columns[f.name]) for f in node.schema)
+        return self._with_steps(joined, (CalcStep(None, items),), node)
 
     def _two_inputs(
         self, name: str, spec: Any, node: n.Binary, left: Stream, right: Stream, pairs: tuple[tuple[str, str], ...]

@@ -188,19 +188,22 @@ class Chains:
 
         if not len(owners):
             return NONE, NONE
-        self._reserve(int(owners.max()) + 1, 0)
-        lengths = kernels.chain_lengths(owners, self._heads, self._following)
-        ids, positions = kernels.chain_collect(owners, self._heads, self._following, int(lengths.sum()))
+        ids, positions = kernels.chain_collect(owners, self._heads, self._following, self.total(owners))
         return ids, positions
 
-    def total(self, owners: Ids) -> int:
-        """How many rows the chains of `owners` have together."""
+    def lengths(self, owners: Ids) -> Ids:
+        """How many rows the chain of each of `owners` has."""
         from tableapi.runtime.state import kernels
 
         if not len(owners):
-            return 0
+            return NONE
         self._reserve(int(owners.max()) + 1, 0)
-        return int(kernels.chain_lengths(owners, self._heads, self._following).sum())
+        lengths: Ids = kernels.chain_lengths(owners, self._heads, self._following)
+        return lengths
+
+    def total(self, owners: Ids) -> int:
+        """How many rows the chains of `owners` have together."""
+        return int(self.lengths(owners).sum())
 
     def is_empty(self, owners: Ids) -> npt.NDArray[np.bool_]:
         """Whether each owner's chain has no rows."""

@@ -25,7 +25,8 @@ from tableapi.runtime.stream.join_side import JoinSide
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
-_MAX_PAIRS = 4_000_000
+MAX_PAIRS = 4_000_000
+"""Joined rows that are made at a time."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Join(Operator):
     def _process_pieces(self, input: int, batch: Batch, slots: Ids) -> None:
         """Processes a batch, in halves when it has very many partners."""
         partners = self._sides[1 - input].partners(slots)
-        if partners > _MAX_PAIRS and batch.height > 1:
+        if partners > MAX_PAIRS and batch.height > 1:
             half = batch.height // 2
             for part in (np.arange(half), np.arange(half, batch.height)):
                 self._process_pieces(input, batch.gather(part), slots[part])
@@ -124,7 +125,7 @@ class Join(Operator):
         taken = self._match(input, batch.frame, slots, removed, -1)
         given = self._match(input, batch.frame, slots, added, +1)
         side.put_in(batch.frame, slots, added, given.counts, self.context)
-        kinds = _output_kinds(batch, slots, self._condition is None and not other.may_stand_alone)
+        kinds = output_kinds(batch, slots, self._condition is None and not other.may_stand_alone)
         alone, no_longer_alone = other.end_changes()
         self._emit_matches(input, batch, taken, kinds)
         self._emit_own(input, batch, removed[taken.counts == 0], removed[taken.counts > 0], kinds)
@@ -235,7 +236,7 @@ class _Matches:
     joined: pl.DataFrame | None
 
 
-def _output_kinds(batch: Batch, slots: Ids, may_pair: bool) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+def output_kinds(batch: Batch, slots: Ids, may_pair: bool) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """The kinds that a batch's rows give to what is joined with them.
 
     -U and +U are kept where both halves of an update meet the same partners; otherwise they are -D and +I, since one half

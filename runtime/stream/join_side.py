@@ -57,6 +57,10 @@ class JoinSide:
         """How many rows the keys of `slots` have together."""
         return self._by_key.total(slots)
 
+    def partner_counts(self, slots: Ids) -> Ids:
+        """How many rows the key of each of `slots` has."""
+        return self._by_key.lengths(slots)
+
     def collect(self, slots: Ids) -> tuple[Ids, Ids]:
         """The rows with the keys of `slots`: their ids, and the position in `slots` of each."""
         return self._by_key.collect(slots)
