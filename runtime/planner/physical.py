@@ -182,7 +182,9 @@ class PhysicalPlanner:
                 fix="declare PRIMARY KEY (…) NOT ENFORCED",
             )
         edge = self._hashed(stream, key)
-        vertex = self._add("Normalize", ChangelogNormalizeSpec(stream.schema, key), stream.schema, [edge])
+        vertex = self._add(
+            "Normalize", ChangelogNormalizeSpec(stream.schema, key, ttl_ms=self.settings.state_ttl_ms), stream.schema, [edge]
+        )
         return Stream(vertex, stream.schema, key)
 
     def _watermarkassigner(self, node: n.WatermarkAssigner, needs_before: bool, *, normalize: bool = True) -> Stream:
@@ -350,6 +352,7 @@ class PhysicalPlanner:
             is_event_time,
             self._inserts(node.input),
             needs_before,
+            None if time_column is not None and any(map(looks_ahead, node.calls)) else self.settings.state_ttl_ms,
         )
         edge = self._hashed(source, node.partition_by)
         vertex = self._add(_named("Over", node.partition_by), spec, node.schema, [edge])
@@ -398,7 +401,9 @@ class PhysicalPlanner:
         if inserts and keeps_one_by_time(node):
             first = node.order_by[0]
             column = first.column if schema[first.column].time is TimeKind.ROWTIME else None
-            return "Deduplicate", DeduplicateSpec(schema, node.partition_by, column, not first.ascending, needs_before)
+            return "Deduplicate", DeduplicateSpec(
+                schema, node.partition_by, column, not first.ascending, needs_before, self.settings.state_ttl_ms
+            )
         spec = RankSpec(
             schema,
             node.partition_by,
@@ -409,6 +414,7 @@ class PhysicalPlanner:
             node.rank_name,
             inserts,
             needs_before,
+            self.settings.state_ttl_ms,
         )
         return "Rank", spec
 
@@ -500,7 +506,14 @@ class PhysicalPlanner:
 
         left, right = self.plan(node.left), self._versions(node.right)
         spec = TemporalJoinSpec(
-            left.schema, right.schema, node.kind, node.keys, node.left_time, node.right_time, node.condition
+            left.schema,
+            right.schema,
+            node.kind,
+            node.keys,
+            node.left_time,
+            node.right_time,
+            node.condition,
+            self.settings.state_ttl_ms,
         )
         return self._two_inputs("TemporalJoin", spec, node, left, right, node.keys)
 
@@ -565,7 +578,7 @@ class PhysicalPlanner:
             vertex = self._add("Union", CalcSpec(node.schema, ()), node.schema, [Edge(p.vertex) for p in parts])
             return Stream(vertex, node.schema)
         parts = [self.plan(p) for p in node.parts]
-        spec = SetOpSpec(tuple(p.schema for p in parts), node.kind, node.is_all)
+        spec = SetOpSpec(tuple(p.schema for p in parts), node.kind, node.is_all, self.settings.state_ttl_ms)
         edges = [self._hashed(p, p.schema.names) for p in parts]
         return Stream(self._add(node.kind.value.title(), spec, node.schema, edges), node.schema)
 
@@ -583,6 +596,7 @@ class PhysicalPlanner:
                 node.offset + node.fetch,
                 input_is_insert_only=self._inserts(node.input.input),
                 generate_update_before=needs_before,
+                ttl_ms=self.settings.state_ttl_ms,
             )
             name = "TopN"
         else:
@@ -626,7 +640,10 @@ class PhysicalPlanner:
             if own_key is not None and set(own_key) == set(sink.key):
                 step: Any = DropUpdateBeforeSpec()
             else:
-                step, edge = UpsertMaterializeSpec(stream.schema, sink.key), self._hashed(stream, sink.key)
+                step, edge = (
+                    UpsertMaterializeSpec(stream.schema, sink.key, self.settings.state_ttl_ms),
+                    self._hashed(stream, sink.key),
+                )
             edge = Edge(self._add("Upsert", step, stream.schema, [edge]))
         constraints = Constraints.of(node.table.identifier.name, node.table.persisted, self.settings.options)
         if constraints.needed(node.input.schema):

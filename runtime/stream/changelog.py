@@ -18,7 +18,8 @@ from tableapi.runtime.state.row_store import RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -27,15 +28,17 @@ class ChangelogNormalizeSpec:
     """Upserts on `key` (+I/+U without -U, -D maybe with the key only) become a full changelog with the stored rows.
 
     Rows that do not change emit nothing. A delete of an unknown key emits nothing.
+    ttl_ms: Keys that were not written for so long (processing time) are forgotten; None: never.
     """
 
     input: RowSchema
     key: tuple[str, ...]
     generate_update_before: bool = True
+    ttl_ms: int | None = None
 
     def create(self) -> Operator:
         """A new operator."""
-        return LatestRows(self.input, self.key, self.generate_update_before)
+        return LatestRows(self.input, self.key, self.generate_update_before, ttl_ms=self.ttl_ms)
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,18 @@ class UpsertMaterializeSpec:
     """Makes a changelog whose rows may arrive out of order per `key` (the sink's primary key) into upserts on that key.
 
     Keeps all rows of a key in order of arrival; emits the latest one, or -D when none is left.
+    ttl_ms: Keys that were not written for so long (processing time) are forgotten; None: never.
     """
 
     input: RowSchema
     key: tuple[str, ...]
+    ttl_ms: int | None = None
 
     def create(self) -> Operator:
         """A new operator."""
         from tableapi.runtime.stream.upsert_materialize import UpsertMaterialize
 
-        return UpsertMaterialize(self.input, self.key)
+        return UpsertMaterialize(self.input, self.key, self.ttl_ms)
 
 
 class DropUpdateBefore(Operator):
@@ -81,7 +86,12 @@ class LatestRows(Operator):
     """
 
     def __init__(
-        self, input: RowSchema, key: tuple[str, ...], generate_update_before: bool, time_column: str | None = None
+        self,
+        input: RowSchema,
+        key: tuple[str, ...],
+        generate_update_before: bool,
+        time_column: str | None = None,
+        ttl_ms: int | None = None,
     ) -> None:
         types = input.to_polars()
         self._key, self._generate_update_before = key, generate_update_before
@@ -89,12 +99,21 @@ class LatestRows(Operator):
         self._rows = RowStore(types)
         self._names = list(types)
         self._time = time_column
+        self._idle = IdleKeys(ttl_ms, self._index, lambda slots: self._forget(slots, slots))
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
 
     def process(self, input: int, batch: Batch) -> None:
         if batch.kinds is not None:
             batch = batch.filter(batch.kinds != RowKind.UPDATE_BEFORE)
             if not batch.height:
                 return
+        self._idle.enter(batch.frame)
         slots, new_rows = self._index.insert(batch.frame)
         self._rows.ids.bound = max(self._rows.ids.bound, self._index.bound)
         local, touched = self._index.distinct(slots)
@@ -111,6 +130,7 @@ class LatestRows(Operator):
             changed[existed] = self._is_newer_and_differs(before, after if existed.all() else after[np.flatnonzero(existed)])
         keep = exists & (~existed | changed)
         self._rows.write(touched[keep], after if keep.all() else after[np.flatnonzero(keep)])
+        self._idle.touch(touched)
         self._forget(touched[~exists], touched[~exists & existed])
         self._emit(existed, exists, changed, before, after)
         self.context.metrics["keys"] = self._index.count
@@ -152,6 +172,7 @@ class LatestRows(Operator):
         slots, _ = self._index.insert(rows)
         self._rows.ids.bound = self._index.bound
         self._rows.write(slots, rows)
+        self._idle.touch(slots)
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"rows": self._rows.gather(self._index.live_slots())}

@@ -16,7 +16,8 @@ from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, un
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.changelog import LatestRows
 from tableapi.runtime.stream.emit import emit_in_pieces
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.time_buffer import TimeBuffer
 from tableapi.runtime.stream.window_time import to_ms_or_min
 from tableapi.tablespec import RowSchema
@@ -28,6 +29,7 @@ class DeduplicateSpec:
 
     `time_column`: the event-time column that orders rows; None: order of arrival (processing time). Keep-first emits +I only;
     keep-last emits +I, then -U/+U (no -U without `generate_update_before`).
+    ttl_ms: Keys that were not written for so long (processing time) are forgotten; None: never.
     """
 
     input: RowSchema
@@ -35,11 +37,12 @@ class DeduplicateSpec:
     time_column: str | None
     keep_last: bool
     generate_update_before: bool = True
+    ttl_ms: int | None = None
 
     def create(self) -> Operator:
         """A new operator."""
         if self.keep_last:
-            return LatestRows(self.input, self.keys, self.generate_update_before, self.time_column)
+            return LatestRows(self.input, self.keys, self.generate_update_before, self.time_column, self.ttl_ms)
         if self.time_column is None:
             return FirstArrivals(self)
         return FirstRows(self, self.time_column)
@@ -52,9 +55,19 @@ class FirstArrivals(Operator):
         self._spec = spec
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.keys})
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._index.free)
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
 
     def process(self, input: int, batch: Batch) -> None:
-        _, new_rows = self._index.insert(batch.frame)
+        self._idle.enter(batch.frame)
+        slots, new_rows = self._index.insert(batch.frame)
+        self._idle.touch(slots[new_rows])
         if len(new_rows):
             self.context.emit(batch if len(new_rows) == batch.height else batch.gather(new_rows))
         self.context.metrics["keys"] = self._index.count
@@ -68,6 +81,7 @@ class FirstArrivals(Operator):
         frame = reader.frame("keys")
         if frame is not None and frame.height:
             self._index.insert(untagged(frame))
+            self._idle.touch_all()
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"keys": self._index.keys(self._index.live_slots())}
@@ -84,10 +98,19 @@ class FirstRows(Operator):
         self._spec, self._time = spec, time_column
         types = spec.input.to_polars()
         self._done = KeyIndex({key: types[key] for key in spec.keys})
+        self._idle = IdleKeys(spec.ttl_ms, self._done, self._done.free)
         self._waiting = TimeBuffer()
         self._watermark = MIN_WATERMARK
 
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
     def process(self, input: int, batch: Batch) -> None:
+        self._idle.enter(batch.frame)
         times = to_ms_or_min(batch.frame[self._time])
         late = times <= self._watermark
         batch, times = self.leave_out(batch, late, times, self._watermark), times[~late]
@@ -100,7 +123,9 @@ class FirstRows(Operator):
         ready = self._waiting.take(watermark_ms)
         if ready is not None:
             ordered = ready.gather(np.argsort(to_ms_or_min(ready.frame[self._time]), kind="stable"))
-            _, first = self._done.insert(ordered.frame)
+            self._idle.enter(ordered.frame)
+            slots, first = self._done.insert(ordered.frame)
+            self._idle.touch(slots[first])
             if len(first):
                 emit_in_pieces(self.context.emit, ordered.gather(first), self.context.max_batch_rows)
         return watermark_ms
@@ -117,6 +142,7 @@ class FirstRows(Operator):
         done, waiting = reader.frame("done"), reader.frame("waiting")
         if done is not None and done.height:
             self._done.insert(untagged(done))
+            self._idle.touch_all()
         if waiting is not None and waiting.height:
             rows = untagged(waiting)
             self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))

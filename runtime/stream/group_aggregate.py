@@ -19,6 +19,7 @@ from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
 from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
 from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces, hstack
+from tableapi.runtime.stream.idle import IdleKeys
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
@@ -62,23 +63,22 @@ class GroupAggregate(Operator):
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.keys})
         self._rows = np.zeros(0, dtype=np.int64)
-        self._touched_ms = np.zeros(0, dtype=np.int64)
-        self._timer_is_set = False
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._forget)
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
+        self._idle.open(context)
         spec = self._spec
         self._aggregates = AggregateSet(spec.input, spec.aggregates, context, not spec.input_is_insert_only)
 
     def process(self, input: int, batch: Batch) -> None:
+        self._idle.enter(batch.frame)
         slots, new_rows = self._index.insert(batch.frame)
         self._reserve()
         _, touched = self._index.distinct(slots)
         existed = np.ones(len(touched), dtype=np.bool_)
         if len(new_rows):
             existed[np.isin(touched, slots[new_rows], assume_unique=True)] = False
-        if self._spec.ttl_ms is not None:
-            self._restart_expired(touched, existed)
         has_old = bool(existed.any()) and bool(self._spec.aggregates)
         before = self._aggregates.values(touched) if has_old else None
         adds = None if batch.is_insert_only else batch.adds()
@@ -91,8 +91,7 @@ class GroupAggregate(Operator):
         self._emit(touched, existed, exists, before)
         if not self._spec.input_is_insert_only:
             self._forget(touched[~exists])
-        if self._spec.ttl_ms is not None:
-            self._touch(touched)
+        self._idle.touch(touched)
         self.context.metrics["keys"] = self._index.count
 
     def _count_rows(self, slots: Ids, adds: Mask | None) -> None:
@@ -143,37 +142,8 @@ class GroupAggregate(Operator):
             self._rows[slots] = 0
         self._index.free(slots)
 
-    def _restart_expired(self, touched: Ids, existed: Mask) -> None:
-        """Groups whose time has passed, but that no timer has removed yet, begin anew."""
-        assert self._spec.ttl_ms is not None
-        self._touched_ms = grown(self._touched_ms, self._index.bound)
-        expired = existed & (self._touched_ms[touched] <= self.context.clock.now_ms() - self._spec.ttl_ms)
-        if expired.any():
-            self._aggregates.clear(touched[expired])
-            if not self._spec.input_is_insert_only:
-                self._rows[touched[expired]] = 0
-            existed[expired] = False
-
-    def _touch(self, slots: Ids) -> None:
-        assert self._spec.ttl_ms is not None
-        self._touched_ms = grown(self._touched_ms, self._index.bound)
-        now = self.context.clock.now_ms()
-        self._touched_ms[slots] = now
-        if not self._timer_is_set:
-            self._timer_is_set = True
-            self.context.set_timer(now + self._spec.ttl_ms)
-
     def on_timer(self, time_ms: int) -> None:
-        """Removes idle groups. Looks at all groups, so it runs at most about twenty times in a time to live."""
-        assert self._spec.ttl_ms is not None
-        self._timer_is_set = False
-        live = self._index.live_slots()
-        last = self._touched_ms[live]
-        self._forget(live[last <= time_ms - self._spec.ttl_ms])
-        left = last[last > time_ms - self._spec.ttl_ms]
-        if len(left):
-            self._timer_is_set = True
-            self.context.set_timer(max(int(left.min()) + self._spec.ttl_ms, time_ms + max(1, self._spec.ttl_ms // 20)))
+        self._idle.sweep(time_ms)
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         slots = self._index.live_slots()
@@ -193,8 +163,7 @@ class GroupAggregate(Operator):
         if not self._spec.input_is_insert_only:
             self._rows[slots] = frame[_ROWS].to_numpy()
         self._aggregates.load(reader, LoadedRows(frame, slots))
-        if self._spec.ttl_ms is not None:
-            self._touch(slots)
+        self._idle.touch(slots)
 
     def state(self) -> dict[str, pl.DataFrame]:
         slots = self._index.live_slots()

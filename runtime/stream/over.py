@@ -20,6 +20,7 @@ class OverSpec:
 
     `time_column`: the first ORDER BY column when it is an ascending time attribute (then output is +I as the watermark passes,
     or at once for processing time); None: order by other columns, with updates to later rows.
+    `ttl_ms`: partitions that had no row for so long (processing time) begin anew; None: never.
     """
 
     input: RowSchema
@@ -31,6 +32,7 @@ class OverSpec:
     is_event_time: bool = True
     input_is_insert_only: bool = True
     generate_update_before: bool = True
+    ttl_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.time_column is None:

@@ -22,6 +22,7 @@ from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, s
 from tableapi.runtime.stream.aggregates import AggregateSet
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
+from tableapi.runtime.stream.idle import IdleKeys
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.over_frames import ID, SLOT, compute, ordered
 from tableapi.runtime.stream.time_buffer import TimeBuffer
@@ -51,9 +52,11 @@ class TimeOver(Operator):
         self._by_partition = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
         self._swept = 1024
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
+        self._idle.open(context)
         spec = self._spec
         self._aggregates: AggregateSet | None = None
         if spec.frame.lower.kind is not FrameBoundKind.UNBOUNDED:
@@ -62,6 +65,17 @@ class TimeOver(Operator):
         if all(c.call.udaf is None and c.call.function not in _LOOK_BACK for c in calls):
             aggregates = AggregateSet(spec.input, calls, context, False)
             self._aggregates = aggregates if aggregates.can_run else None
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        if self._aggregates is not None:
+            self._aggregates.clear(slots)
+        ids, _ = self._by_partition.collect(slots)
+        self._by_partition.remove(ids, self._owner[ids])
+        self._history.remove(ids)
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
         if not self._spec.is_event_time:
@@ -84,7 +98,9 @@ class TimeOver(Operator):
         return watermark_ms
 
     def _compute(self, frame: pl.DataFrame) -> None:
+        self._idle.enter(frame)
         slots, _ = self._index.insert(frame)
+        self._idle.touch(slots)
         rows = ordered(frame.with_columns(pl.Series(SLOT, slots)), self._spec.order_by)
         slots = rows[SLOT].to_numpy().copy()
         result = self._run(rows, slots) if self._aggregates is not None else self._look_back(rows, slots)
@@ -174,6 +190,7 @@ class TimeOver(Operator):
         partitions, history, waiting = (reader.frame(n) for n in ("partitions", "history", "waiting"))
         if partitions is not None and partitions.height:
             slots, _ = self._index.insert(partitions)
+            self._idle.touch(slots)
             if self._aggregates is not None:
                 self._aggregates.reserve(self._index.bound)
                 self._aggregates.load(reader, LoadedRows(partitions, slots))

@@ -17,7 +17,8 @@ from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, differs, emit_in_pieces, hstack, kind_series
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.over_frames import ID, SLOT, compute, ordered
 
 if TYPE_CHECKING:
@@ -43,8 +44,25 @@ class UpdatingOver(Operator):
         self._equal = None if spec.input_is_insert_only else KeyIndex(types)
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        ids, _ = self._by_partition.collect(slots)
+        self._by_partition.remove(ids, self._owner[ids])
+        if self._equal is not None:
+            self._by_value.remove(ids, self._same[ids])
+        self._forget(ids)
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
+        self._idle.enter(batch.frame)
         slots, _ = self._index.insert(batch.frame)
         _, touched = self._index.distinct(slots)
         if batch.is_insert_only:
@@ -56,6 +74,7 @@ class UpdatingOver(Operator):
         never_seen = np.intersect1d(added, gone)
         self._emit(touched, np.setdiff1d(added, never_seen), np.setdiff1d(gone, never_seen))
         self._forget(gone)
+        self._idle.touch(touched)
         self._index.free(touched[self._by_partition.is_empty(touched)])
 
     def _add(self, frame: pl.DataFrame, slots: Ids) -> Ids:
@@ -107,11 +126,11 @@ class UpdatingOver(Operator):
     def _forget(self, ids: Ids) -> None:
         if not len(ids):
             return
-        assert self._equal is not None
-        same = np.unique(self._same[ids])
         self._results.clear(ids)
         self._rows.remove(ids)
-        self._equal.free(same[self._by_value.is_empty(same)])
+        if self._equal is not None:
+            same = np.unique(self._same[ids])
+            self._equal.free(same[self._by_value.is_empty(same)])
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         ids, _ = self._by_partition.collect(self._index.live_slots())
@@ -126,6 +145,7 @@ class UpdatingOver(Operator):
         rows = untagged(frame)
         slots, _ = self._index.insert(rows)
         self._results.write(self._add(rows.select(self._rows.names), slots), rows.select(self._results.names))
+        self._idle.touch_all()
 
     def state(self) -> dict[str, pl.DataFrame]:
         ids = self._rows.live_ids()

@@ -23,7 +23,8 @@ from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.state.sorted_buffers import SortedBuffers
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces, kind_series
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.pairing import without_common
 from tableapi.tablespec import RowSchema
 
@@ -36,6 +37,7 @@ class RankSpec:
 
     input_is_insert_only: The input has no -U and no -D. Then only rows that can still be ranked are kept.
     generate_update_before: Emit -U before each +U (only rows with a rank number are ever updated).
+    ttl_ms: Partitions that were not written for so long (processing time) are forgotten; None: never.
     """
 
     input: RowSchema
@@ -47,6 +49,7 @@ class RankSpec:
     rank_name: str | None = None
     input_is_insert_only: bool = True
     generate_update_before: bool = True
+    ttl_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind is not RankKind.ROW_NUMBER:
@@ -82,8 +85,27 @@ class Rank(Operator):
         self._equal = KeyIndex(types) if self._retracts else None
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        gone = self._buffers.drop(slots)
+        if self._equal is not None:
+            self._by_value.remove(gone, self._same[gone])
+        self._store.remove(gone)
+        if self._equal is not None:
+            same = np.unique(self._same[gone])
+            self._equal.free(same[self._by_value.is_empty(same)])
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
+        self._idle.enter(batch.frame)
         slots, _ = self._index.insert(batch.frame)
         self._reserve()
         _, touched = self._index.distinct(slots)
@@ -98,6 +120,7 @@ class Rank(Operator):
             self._buffers.refill(touched)
         after = self._ranked(touched)
         self._emit(np.pad(before, ((0, 0), (0, after.shape[1] - before.shape[1])), constant_values=-1), after)
+        self._idle.touch(touched)
         self._forget(gone, touched)
         self.context.metrics["keys"] = self._index.count
 
@@ -211,6 +234,7 @@ class Rank(Operator):
             slots, _ = self._index.insert(rows)
             self._reserve()
             self._add(rows, slots)
+            self._idle.touch_all()
 
     def saved_rows(self, reader: SnapshotReader) -> pl.DataFrame | None:
         """The rows that `snapshot` wrote, in order of arrival; None when there are none."""

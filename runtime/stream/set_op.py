@@ -18,7 +18,8 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, kind_series
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -32,6 +33,8 @@ class SetOpSpec:
     inputs: tuple[RowSchema, ...]
     kind: SetKind
     is_all: bool
+    ttl_ms: int | None = None
+    """Rows whose number did not change for so long (processing time) are forgotten; None: never."""
 
     def create(self) -> Operator:
         """A new operator."""
@@ -49,11 +52,24 @@ class SetOp(Operator):
         self._index = KeyIndex(spec.inputs[0].to_polars())
         self._names = spec.inputs[0].names
         self._counts = np.zeros((0, len(spec.inputs)), dtype=np.int64)
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        self._counts[slots] = 0
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
         rows = batch.frame.select(
             [pl.col(a).alias(b) for a, b in zip(self._spec.inputs[input].names, self._names, strict=True)]
         )
+        self._idle.enter(rows)
         slots, _ = self._index.insert(rows)
         self._counts = grown(self._counts, self._index.bound)
         _, touched = self._index.distinct(slots)
@@ -66,6 +82,7 @@ class SetOp(Operator):
             kinds = np.where(change[changed] > 0, RowKind.INSERT, RowKind.DELETE).astype(np.int8)
             frame = self._index.keys(np.repeat(touched[changed], times))
             emit_in_pieces(self.context.emit, Batch(frame, kind_series(np.repeat(kinds, times))), self.context.max_batch_rows)
+        self._idle.touch(touched)
         self._index.free(touched[(self._counts[touched] == 0).all(axis=1)])
         self.context.metrics["keys"] = self._index.count
 
@@ -94,6 +111,7 @@ class SetOp(Operator):
         self._counts = grown(self._counts, self._index.bound)
         for i in range(self._counts.shape[1]):
             self._counts[slots, i] = frame[f"__count_{i}"].to_numpy()
+        self._idle.touch(slots)
 
     def state(self) -> dict[str, pl.DataFrame]:
         slots = self._index.live_slots()

@@ -22,6 +22,7 @@ from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.calc import compile_filter
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
+from tableapi.runtime.stream.idle import IdleKeys
 from tableapi.runtime.stream.join_rows import JoinKeys, gather_or_null
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.time_buffer import TimeBuffer, from_kind_column, with_kind_column
@@ -36,7 +37,7 @@ class TemporalJoinSpec:
     """Fields as in `plan.nodes.TemporalJoin`. The right input is a changelog of versions, keyed by the right columns of `keys`.
 
     Needs watermarks on both inputs. `right_time` None (processing time against a changelog) joins the latest version at
-    arrival.
+    arrival. `ttl_ms`: the versions of keys that neither side had a row of for so long (processing time) are forgotten.
     """
 
     left: RowSchema
@@ -46,6 +47,7 @@ class TemporalJoinSpec:
     left_time: str
     right_time: str | None
     condition: Rex | None = None
+    ttl_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in (JoinKind.INNER, JoinKind.LEFT):
@@ -79,11 +81,23 @@ class TemporalJoin(Operator):
         self._by_key = Chains()
         self._several: list[Ids] = []
         self._arrivals = 0
+        self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
 
     def open(self, context: OperatorContext) -> None:
         super().open(context)
+        self._idle.open(context)
         condition = self._spec.condition
         self._matches = None if condition is None else compile_filter(condition, context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        ids, _ = self._by_key.collect(slots)
+        self._by_key.remove(ids, self._owner[ids])
+        self._versions.remove(ids)
+        self._several = [left for part in self._several if len(left := np.setdiff1d(part, slots))]
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
         if input == 1:
@@ -102,7 +116,9 @@ class TemporalJoin(Operator):
             batch, keys = batch.filter(pl.Series(known)), keys.filter(pl.Series(known))
         if not batch.height:
             return
+        self._idle.enter(keys)
         slots, new_rows = self._index.insert(keys)
+        self._idle.touch(slots)
         ids = self._versions.append(batch.frame)
         bound = self._versions.bound
         self._times, self._owner = grown(self._times, bound), grown(self._owner, bound, -1)
@@ -147,7 +163,9 @@ class TemporalJoin(Operator):
         Rows and versions are sorted together by key and time; the last version before a row is the one.
         """
         keys, known = self._keys.of_left(frame)
+        self._idle.enter(keys)
         slots = self._index.find(keys)
+        self._idle.touch(slots[slots >= 0])
         slots[~known] = -1
         owners = np.unique(slots[slots >= 0])
         versions, positions = self._by_key.collect(owners)

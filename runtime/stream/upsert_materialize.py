@@ -15,7 +15,8 @@ from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces
-from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import IdleKeys
+from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -26,7 +27,7 @@ class UpsertMaterialize(Operator):
     Cost: O(rows of the batch).
     """
 
-    def __init__(self, input: RowSchema, key: tuple[str, ...]) -> None:
+    def __init__(self, input: RowSchema, key: tuple[str, ...], ttl_ms: int | None = None) -> None:
         types = input.to_polars()
         self._key = key
         self._index = KeyIndex({k: types[k] for k in key})
@@ -36,8 +37,24 @@ class UpsertMaterialize(Operator):
         self._by_value = Chains()
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
         self._same: Ids = np.full(0, -1, dtype=np.int64)
+        self._idle = IdleKeys(ttl_ms, self._index, self._expire)
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)
+
+    def _expire(self, slots: Ids) -> None:
+        ids, _ = self._by_key.collect(slots)
+        self._by_key.remove(ids, self._owner[ids])
+        self._by_value.remove(ids, self._same[ids])
+        self._forget(ids)
+        self._index.free(slots)
 
     def process(self, input: int, batch: Batch) -> None:
+        self._idle.enter(batch.frame)
         slots, _ = self._index.insert(batch.frame)
         _, touched = self._index.distinct(slots)
         before = self._by_key.last(touched)
@@ -52,6 +69,7 @@ class UpsertMaterialize(Operator):
             rows = self._rows.gather(np.concatenate([before, after])[order])
             emit_in_pieces(self.context.emit, Batch(rows, kinds), self.context.max_batch_rows)
         self._forget(gone)
+        self._idle.touch(touched)
         self._index.free(touched[after < 0])
         self.context.metrics["keys"] = self._index.count
 
@@ -92,6 +110,7 @@ class UpsertMaterialize(Operator):
         if frame is not None and frame.height:
             rows = untagged(frame)
             self._append(rows, self._index.insert(rows)[0])
+            self._idle.touch_all()
 
     def state(self) -> dict[str, pl.DataFrame]:
         return {"rows": self._rows.gather(self._rows.live_ids())}
