@@ -14,6 +14,7 @@ from tableapi.connectors.bad_records import BAD_RECORD_OPTIONS, policy_of
 from tableapi.connectors.base import Connector, Option, ScanRequest, Sink, Source
 from tableapi.connectors.filesystem_sink import FilesystemSink
 from tableapi.connectors.filesystem_source import FILE_METADATA, FilesystemSource
+from tableapi.connectors.filesystem_store import whole_path
 from tableapi.connectors.formats.base import Format
 from tableapi.connectors.options import COMMON_OPTIONS, MemorySize, read_options
 from tableapi.connectors.registry import find_format, format_names
@@ -76,7 +77,7 @@ class FilesystemConnector(Connector):
         interval: timedelta | None = options["source.monitor-interval"]
         columns = tuple(produced.names) if request.columns is None else request.columns or tuple(produced.names[:1])
         source = FilesystemSource(
-            path=options["path"],
+            path=whole_path(options["path"]),
             format_name=form.name,
             format_options=format_options,
             stored=stored,
@@ -101,7 +102,7 @@ class FilesystemConnector(Connector):
         _check_sink_options(options)
         kinds = (options["sink.partition-commit.policy.kind"] or "").split(",")
         sink = FilesystemSink(
-            path=options["path"],
+            path=whole_path(options["path"]),
             job=str(uuid4()),
             format_name=form.name,
             format_options=format_options,

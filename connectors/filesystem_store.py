@@ -196,6 +196,12 @@ def _has_hidden_part(path: str) -> bool:
     return any(part.startswith(HIDDEN) for part in path.split("/"))
 
 
+def whole_path(location: str) -> str:
+    """A path that means the same in every process, wherever it works; a URI as it is."""
+    is_uri = "://" in location or location.startswith("file:")
+    return location if is_uri else os.path.abspath(os.path.expanduser(location))
+
+
 def open_store(location: str) -> tuple[FileStore, str]:
     """The store of a path or URI, and the path inside it.
 

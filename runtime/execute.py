@@ -21,6 +21,7 @@ from tableapi.plan.rules.fields import note_read_fields
 from tableapi.plan.rules.share import share_sources
 
 if TYPE_CHECKING:
+    from tableapi.row import RowKind
     from tableapi.runtime.cluster.coordinator import LocalExecutor
     from tableapi.runtime.cluster.handle import JobHandle
     from tableapi.runtime.planner.graph import JobGraph
@@ -294,6 +295,16 @@ def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_change
         except TableApiError as error:
             sections += ["", f"== Job ==\ncannot run: {error}"]
     return "\n".join(sections) + "\n"
+
+
+def changes_of(plan: n.Node, settings: ExecutionSettings) -> frozenset[RowKind]:
+    """The kinds of changes that a plan gives."""
+    from tableapi.plan.traits import INSERT_ONLY, changelog
+    from tableapi.runtime.planner.tables import Tables
+
+    if not settings.is_streaming:
+        return INSERT_ONLY
+    return changelog(optimized(plan, settings), Tables(settings.is_streaming).facts)
 
 
 def graph_text(graph: JobGraph) -> str:

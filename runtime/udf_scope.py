@@ -72,11 +72,13 @@ class FunctionSettings:
         job_parameters: What `FunctionContext.get_job_parameter` knows.
         asynchronous: How coroutine functions are awaited (None: the defaults).
         job: The job's name, for `FunctionContext.get_task_name`.
+        directory: Where functions run; None: where the program does.
     """
 
     job_parameters: Mapping[str, str] = field(default_factory=dict)
     asynchronous: AsyncSettings | None = None
     job: str | None = None
+    directory: str | None = None
 
 
 class FunctionScope:

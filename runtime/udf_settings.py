@@ -13,6 +13,7 @@ from tableapi.durations import parse_duration
 from tableapi.errors import ValidationError, did_you_mean
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import AggCall, Rex, UdfCall, walk
+from tableapi.python_dependencies import ARCHIVES, archives_directory
 from tableapi.runtime.udf_async import AsyncSettings
 from tableapi.runtime.udf_scope import FunctionSettings
 
@@ -26,7 +27,8 @@ def function_settings(options: Mapping[str, str], name: str) -> FunctionSettings
     Raises:
         ValidationError: An option has a value that it cannot have.
     """
-    return FunctionSettings(job_parameters(options.get("pipeline.global-job-parameters", "")), _asynchronous(options), name)
+    parameters = job_parameters(options.get("pipeline.global-job-parameters", ""))
+    return FunctionSettings(parameters, _asynchronous(options), name, archives_directory(options.get(ARCHIVES)))
 
 
 def job_parameters(text: str) -> dict[str, str]:
@@ -85,7 +87,7 @@ def runs_in_processes(plans: Sequence[n.Node], options: Mapping[str, str], is_ti
     """Whether the Python functions of a job run in worker processes.
 
     They do unless the job is tiny: then starting a process would take longer than the job. `python.execution-mode` decides where
-    it is set.
+    it is set. Functions that have archives always do, because they run in the archives' folder.
 
     Raises:
         ValidationError: The option has a value that it cannot have.
@@ -95,7 +97,9 @@ def runs_in_processes(plans: Sequence[n.Node], options: Mapping[str, str], is_ti
         raise ValidationError(
             f"'python.execution-mode' cannot be '{mode}'", exists=", ".join(MODES), fix=did_you_mean(mode, MODES)
         )
-    if mode == "thread" or (is_tiny and not mode):
+    if options.get(ARCHIVES) and mode == "thread":
+        raise ValidationError("functions that have archives run in worker processes", fix="leave 'python.execution-mode' out")
+    if mode == "thread" or (is_tiny and not mode and not options.get(ARCHIVES)):
         return False
     return any(True for _ in python_functions(plans))
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tableapi.row import Row, RowKind
     from tableapi.schema import Schema
     from tableapi.statement_set import StatementSet, TablePipeline
+    from tableapi.stream_environment import StreamTableEnvironment
     from tableapi.table import Table
     from tableapi.table_descriptor import FormatDescriptor, TableDescriptor
     from tableapi.table_schema import TableSchema
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         TableAggregateFunction,
         TableFunction,
     )
+    from tableapi.user_defined_type import UserDefinedType
 
 _MODULES = {
     "catalog": ("Catalog", "CatalogDescriptor", "ObjectPath", "ResolvedSchema"),
@@ -74,6 +76,8 @@ _MODULES = {
     "result": ("CloseableIterator", "ResultKind", "TableResult"),
     "row": ("Row", "RowKind"),
     "schema": ("Schema",),
+    "stream_environment": ("StreamTableEnvironment",),
+    "user_defined_type": ("UserDefinedType",),
     "statement_set": ("StatementSet", "TablePipeline"),
     "table": ("Table",),
     "table_descriptor": ("FormatDescriptor", "TableDescriptor"),
@@ -131,6 +135,7 @@ __all__ = [
     "Schema",
     "SqlDialect",
     "StatementSet",
+    "StreamTableEnvironment",
     "Table",
     "TableAggregateFunction",
     "TableApiError",
@@ -141,6 +146,7 @@ __all__ = [
     "TablePipeline",
     "TableResult",
     "TableSchema",
+    "UserDefinedType",
     "WindowGroupedTable",
 ]
 __version__ = "0.1.0"

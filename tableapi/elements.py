@@ -29,6 +29,7 @@ from tableapi.types import (
     RowField,
     RowType,
 )
+from tableapi.user_defined_type import stored_type, to_stored
 
 _BY_PYTHON: dict[type, DataType] = {
     bool: DataTypes.BOOLEAN(),
@@ -72,6 +73,9 @@ def infer_type(value: Any) -> DataType:
     known = _BY_PYTHON.get(type(value))
     if known is not None:
         return known
+    if isinstance(getattr(value, "__UDT__", None), DataType):
+        own: DataType = value.__UDT__
+        return own
     if isinstance(value, Row):
         names = value._fields or [f"_{i + 1}" for i in range(len(value))]
         return RowType(tuple(RowField(n, infer_type(v)) for n, v in zip(names, value, strict=True)))
@@ -142,10 +146,15 @@ def frame_of_elements(
         rows = [(r,) for r in rows]
         schema = RowType((RowField("value", schema),))
     if isinstance(schema, RowType):
-        fields = [(f.name, f.data_type) for f in schema.fields]
+        declared = [(f.name, f.data_type) for f in schema.fields]
     else:
-        fields = _inferred(rows, schema)
-    columns = _columns(rows, [n for n, _ in fields])
+        declared = _inferred(rows, schema)
+    columns = _columns(rows, [n for n, _ in declared])
+    fields = [(n, stored_type(t)) for n, t in declared]
+    for place, (_, data_type) in enumerate(declared):
+        convert = to_stored(data_type)
+        if convert is not None:
+            columns[place] = [convert(v) for v in columns[place]]
     series = [
         _column(values, name, data_type, verify_schema, time_zone)
         for values, (name, data_type) in zip(columns, fields, strict=True)

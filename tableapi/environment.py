@@ -99,8 +99,10 @@ class TableEnvironment:
         return table
 
     def _parse(self, statement: str) -> Statement:
+        from tableapi.python_dependencies import prepare
         from tableapi.sql import parse_one
 
+        prepare(lambda key: self._config.get(key, ""))
         if not isinstance(statement, str):
             raise TypeMismatchError(f"a SQL text is needed, not {statement!r}", where=caller())
         return parse_one(statement, self._catalog, self._context())
@@ -110,8 +112,10 @@ class TableEnvironment:
     def _settings(self, is_streaming: bool | None = None) -> ExecutionSettings:
         from datetime import timedelta
 
+        from tableapi.python_dependencies import prepare
         from tableapi.runtime.execute import ExecutionSettings
 
+        prepare(lambda key: self._config.get(key, ""))
         config, millisecond = self._config, timedelta(milliseconds=1)
         values: dict[str, Any] = {}
         idle = config.option("table.exec.source.idle-timeout")
@@ -636,26 +640,50 @@ class TableEnvironment:
 
     @located
     def add_python_file(self, file_path: str) -> None:
-        """Makes a Python file, folder or zip importable, for functions named in SQL."""
-        import os
-        import sys
+        """Makes a Python file, folder or zip importable, here and where functions run.
 
-        path = os.path.abspath(file_path)
-        if not os.path.exists(path):
-            raise UnknownNameError(f"'{file_path}' does not exist", where=caller())
-        folder = os.path.dirname(path) if path.endswith(".py") else path
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+        Raises:
+            UnknownNameError: It does not exist.
+        """
+        from tableapi.python_dependencies import FILES, use_file
+
+        self._add_to_list(FILES, use_file(file_path))
 
     @located
     def set_python_requirements(self, requirements_file_path: str, requirements_cache_dir: str | None = None) -> None:
-        """Packages are those of this interpreter. Raises UnsupportedError."""
-        raise UnsupportedError("packages cannot be installed for a job", where=caller(), fix="pip install them first")
+        """Says which packages functions need. They run with this interpreter's packages, which are checked.
+
+        Args:
+            requirements_file_path: A file as `pip install -r` takes it.
+            requirements_cache_dir: Accepted for programs written for Flink; nothing is installed.
+
+        Raises:
+            ValidationError: Packages are missing, or of another version.
+        """
+        from tableapi.python_dependencies import REQUIREMENTS, check_requirements
+
+        check_requirements(requirements_file_path)
+        self._config.set(REQUIREMENTS, requirements_file_path)
 
     @located
     def add_python_archive(self, archive_path: str, target_dir: str | None = None) -> None:
-        """Archives are not unpacked for a job. Raises UnsupportedError."""
-        raise UnsupportedError("archives cannot be added to a job", where=caller(), fix="unpack it, and use paths")
+        """Unpacks an archive for functions, which run in the folder that holds it (in worker processes, whatever the job's size).
+
+        Args:
+            archive_path: A `.zip`, `.tar`, `.tar.gz` and the like.
+            target_dir: The name under which functions find it; by default the archive's own.
+
+        Raises:
+            UnknownNameError: It does not exist.
+            UnsupportedError: It is no archive.
+        """
+        from tableapi.python_dependencies import ARCHIVES, archive_text
+
+        self._add_to_list(ARCHIVES, archive_text(archive_path, target_dir))
+
+    def _add_to_list(self, key: str, value: str) -> None:
+        listed = [v for v in (self._config.get(key, "") or "").split(",") if v]
+        self._config.set(key, ",".join(dict.fromkeys([*listed, value])))
 
     # -- compiled plans
 

@@ -188,13 +188,15 @@ _UNIT_LENGTHS: dict[IntervalUnit, Any] = {
 
 
 def as_data_type(data_type: DataType | str) -> DataType:
-    """The type itself, or the type that SQL text such as `ROW<a INT, b STRING>` names.
+    """The type itself (a user-defined one: as it is stored), or the type that SQL text such as `ROW<a INT, b STRING>` names.
 
     Raises:
         ValidationError: The text is not a type.
     """
     if isinstance(data_type, DataType):
-        return data_type
+        from tableapi.user_defined_type import stored_type
+
+        return stored_type(data_type)
     if isinstance(data_type, str):
         from tableapi.sql import parse_type
 

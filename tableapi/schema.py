@@ -55,6 +55,12 @@ class Schema:
         """An empty builder."""
         return Schema.Builder()
 
+    def physical_fields(self) -> list[tuple[str, DataType]] | None:
+        """Names and types of the columns; None when there is more than stored columns: a key, a watermark, computed columns."""
+        stored = [(c.name, c.type) for c in self._columns if c.kind is ColumnKind.PHYSICAL and c.type is not None]
+        is_plain = len(stored) == len(self._columns) and self._watermark is None and not self._primary_key
+        return stored if is_plain else None
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Schema):
             return NotImplemented

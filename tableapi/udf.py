@@ -30,6 +30,7 @@ from tableapi.udf_base import (
     TableFunction,
     UserDefinedFunction,
 )
+from tableapi.user_defined_type import with_objects
 
 __all__ = [
     "AggregateFunction",
@@ -193,6 +194,7 @@ def udf(
     _check_func_type(func_type, FUNC_TYPES)
     function = _prepared(f, "eval")
     result = _result_type(result_type, function, "udf(result_type=...)")
+    function = with_objects(function, _declared(input_types), _declared(result_type)[0] if result_type else result, func_type)
     is_async = inspect.iscoroutinefunction(getattr(function, "eval", function))
     kind = UserDefinedAsyncScalarFunctionWrapper if is_async else UserDefinedScalarFunctionWrapper
     return kind(
@@ -461,6 +463,12 @@ def _deterministic(declared: bool | None, function: Any) -> bool:
             f"deterministic={declared} was declared, but is_deterministic() of '{_name(function)}' says {says}", where=caller()
         )
     return says if declared is None else declared
+
+
+def _declared(types: Types) -> list[DataType]:
+    """The types as they are declared, user-defined ones too."""
+    listed = [types] if isinstance(types, DataType | str) else list(types or ())
+    return [t if isinstance(t, DataType) else as_data_type(t) for t in listed]
 
 
 def _input_types(types: Types) -> tuple[DataType, ...] | None:

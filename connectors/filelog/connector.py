@@ -6,6 +6,7 @@ tombstone deletes it. Imports connectors.{base,options} and connectors.filelog o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -147,7 +148,9 @@ def _reading(
     projection = Projection((*stored, *extra), tuple(metadata))
     decoded = None if value_format is None else (value_format, tuple(physical))
     key_columns = tuple((name, info.schema.key) for name in keys)
-    return Reading(options["path"], options["topic"], view, projection, tuple(wanted), tuple(casts), key_columns, decoded)
+    return Reading(
+        os.path.abspath(options["path"]), options["topic"], view, projection, tuple(wanted), tuple(casts), key_columns, decoded
+    )
 
 
 def _value_column(info: TopicInfo, topic: str) -> Field:
@@ -248,7 +251,7 @@ def _writing(options: Mapping[str, Any], table: TableSpec, value_format: ValueFo
             fix="give a name that no other job uses and that this job keeps",
         )
     return Writing(
-        options["path"],
+        os.path.abspath(options["path"]),
         options["topic"],
         schema,
         options["topic.partitions"],

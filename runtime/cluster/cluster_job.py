@@ -117,8 +117,9 @@ class ClusterJob:
 
     def _submit(self, graph: bytes, splits: list[bytes]) -> None:
         ids = tuple(w.id for w in self._workers)
+        directory = self._graph.config.functions.directory or os.getcwd()
         for subtask, (worker, part) in enumerate(zip(self._workers, splits, strict=True)):
-            worker.link.send(Submit(self._job, graph, part, subtask, ids, os.getcwd(), tuple(sys.path)))
+            worker.link.send(Submit(self._job, graph, part, subtask, ids, directory, tuple(sys.path)))
 
     def _tell(self, order: Any) -> None:
         for subtask, worker in enumerate(self._workers):

@@ -87,7 +87,9 @@ class FunctionPool:
             for subtask, process in enumerate(self._pool.lease(self._count)):
                 worker = _Worker(process, set(), set())
                 self._workers.append(worker)
-                process.link.send(Serve(self._job, settings, subtask, self._count, os.getcwd(), tuple(sys.path)))
+                process.link.send(
+                    Serve(self._job, settings, subtask, self._count, self._settings.directory or os.getcwd(), tuple(sys.path))
+                )
                 self._free.put(worker)
 
     def run(self, task: FunctionTask, frame: pl.DataFrame) -> pl.DataFrame:
