@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from tableapi.row import RowKind
-from tableapi.tablespec import TableSpec
+from tableapi.tablespec import TableSpec, TableStatistics
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ class Source(ABC):
     @abstractmethod
     def reader(self, split: Split, position: Any = None) -> SplitReader:
         """A reader that starts at `position` (None: at the split's start)."""
+
+    def statistics(self) -> TableStatistics:
+        """What is known of the whole bounded table without reading its rows; cheap to ask for."""
+        return TableStatistics()
 
     def lazy_frame(self) -> pl.LazyFrame | None:
         """The whole bounded table as one lazy Polars scan, when the connector has a better way than reading its splits."""

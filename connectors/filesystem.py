@@ -34,7 +34,9 @@ class FilesystemConnector(Connector):
         ),
         Option("source.monitor-interval", timedelta, "Keep looking for new files, this often; the table is then unbounded."),
         Option("source.path.regex-pattern", str, "Read only files whose whole path matches."),
-        Option("source.report-statistics", ("ALL", "NONE"), "Accepted for Flink.", default="ALL"),
+        Option(
+            "source.report-statistics", ("ALL", "NONE"), "Whether planning looks at sizes and footers of files.", default="ALL"
+        ),
         Option(
             "sink.rolling-policy.file-size", MemorySize, "Part files end at this size.", default=MemorySize(128 * 1024 * 1024)
         ),
@@ -92,6 +94,7 @@ class FilesystemConnector(Connector):
             limit=request.limit,
             is_cut=table.watermark is None,
             changelog=form.produces,
+            reports_statistics=options["source.report-statistics"] == "ALL",
         )
         if hasattr(form, "decoder"):
             source.decoder()

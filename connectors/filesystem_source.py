@@ -17,6 +17,7 @@ import polars as pl
 from tableapi.connectors.bad_records import BadRecordPolicy
 from tableapi.connectors.base import ReadResult, Source, Split, SplitReader
 from tableapi.connectors.filesystem_files import FilePart, codec_of, cut_file, fixed_part, open_text, partition_values
+from tableapi.connectors.filesystem_statistics import statistics_of
 from tableapi.connectors.filesystem_store import FileInfo, io_error, open_store
 from tableapi.connectors.formats.arrow_base import fit
 from tableapi.connectors.formats.base import (
@@ -33,7 +34,7 @@ from tableapi.connectors.formats.convert import ConversionError, TextStyle, conv
 from tableapi.connectors.registry import find_format
 from tableapi.errors import OptionError, RecordError, TableApiError
 from tableapi.row import RowKind
-from tableapi.tablespec import RowSchema
+from tableapi.tablespec import RowSchema, TableStatistics
 from tableapi.types import DataType, DataTypes
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -64,6 +65,7 @@ class FilesystemSource(Source):
         monitor_ms: How often to look for new files; None reads those that are there and ends.
         limit: As many rows of each reader suffice.
         is_cut: Whether large files may be cut and read out of order.
+        reports_statistics: Whether to look at files for what planning can use.
     """
 
     path: str
@@ -81,6 +83,7 @@ class FilesystemSource(Source):
     limit: int | None = None
     is_cut: bool = False
     changelog: frozenset[RowKind] = INSERT_ONLY
+    reports_statistics: bool = True
 
     @property
     def is_bounded(self) -> bool:  # type: ignore[override]
@@ -154,6 +157,11 @@ class FilesystemSource(Source):
         complete = frame.with_columns(**extra) if extra else frame
         wanted = self.produced.to_polars()
         return complete.select(pl.col(c).cast(wanted[c]) if c in self.metadata else pl.col(c) for c in self.columns)
+
+    def statistics(self) -> TableStatistics:
+        if not self.is_bounded or not self.reports_statistics:
+            return TableStatistics()
+        return statistics_of(self.path, self.format, self.parts(), self.stored, self.partition)
 
     def lazy_frame(self) -> pl.LazyFrame | None:
         """Columnar files scan natively when their types are the table's; text goes through this source's own decoder."""

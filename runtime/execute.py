@@ -16,15 +16,17 @@ import polars as pl
 from tableapi.errors import TableApiError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes as n
-from tableapi.plan.rules import optimize
+from tableapi.plan.rules import optimize, optimize_bounded
 from tableapi.plan.rules.fields import note_read_fields
 from tableapi.plan.rules.share import share_sources
 
 if TYPE_CHECKING:
     from tableapi.row import RowKind
+    from tableapi.runtime.batch.execution import BatchExecution
     from tableapi.runtime.cluster.coordinator import LocalExecutor
     from tableapi.runtime.cluster.handle import JobHandle
     from tableapi.runtime.planner.graph import JobGraph
+    from tableapi.runtime.planner.tables import Tables
     from tableapi.runtime.udf_scope import FunctionRunner
 
 
@@ -132,11 +134,18 @@ def execute(plans: Sequence[n.Node], settings: ExecutionSettings) -> Execution:
         TableApiError: A plan cannot run: unknown connector, wrong option, a sink that cannot take the changes, …
     """
     if not settings.is_streaming:
-        from tableapi.runtime.batch.execution import BatchExecution
-
-        final = [optimized(p, settings) for p in plans]
-        return BatchExecution(final, settings, function_runner(final, settings))
+        return prepare_batch(plans, settings)
     return StreamExecution(submit(plan_stream(plans, settings)))
+
+
+def prepare_batch(plans: Sequence[n.Node], settings: ExecutionSettings) -> BatchExecution:
+    """A batch job, planned. Sinks are written from now on; a query runs when its rows are taken."""
+    from tableapi.runtime.batch.execution import BatchExecution
+    from tableapi.runtime.planner.tables import Tables
+
+    tables = Tables(is_streaming=False)
+    final = optimized(plans, settings, tables)
+    return BatchExecution(final, settings, tables, function_runner(final, settings))
 
 
 def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings) -> Callable[[], FunctionRunner]:
@@ -150,13 +159,17 @@ def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings) -> Cal
     return lambda: _shared_executor().functions(settings.parallelism, of_session)
 
 
-def optimized(plan: n.Node, settings: ExecutionSettings) -> n.Node:
-    """The plan that is run."""
+def optimized(plans: Sequence[n.Node], settings: ExecutionSettings, tables: Tables) -> list[n.Node]:
+    """The plans that are run."""
     from tableapi.plan.spec import check_plan
     from tableapi.runtime.planner.emit import emit_policy
 
-    final = optimize(plan, is_streaming=settings.is_streaming, emit=emit_policy(settings.options))
-    check_plan(final, is_final=True)
+    if settings.is_streaming:
+        final = [optimize(plan, is_streaming=True, emit=emit_policy(settings.options)) for plan in plans]
+    else:
+        final = optimize_bounded(plans, statistics=tables.statistics)
+    for plan in final:
+        check_plan(plan, is_final=True)
     return final
 
 
@@ -167,7 +180,8 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
     from tableapi.runtime.planner.tables import Tables
     from tableapi.runtime.udf_settings import function_settings, runs_in_processes
 
-    shared = note_read_fields(share_sources([optimized(p, settings) for p in plans]))
+    tables = Tables(is_streaming=True)
+    shared = note_read_fields(share_sources(optimized(plans, settings, tables)))
     is_tiny = _is_tiny(shared)
     config = JobConfig(
         parallelism=1 if is_tiny else settings.parallelism,
@@ -181,7 +195,6 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
         is_isolated=runs_in_processes(shared, settings.options, is_tiny),
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
-    tables = Tables(is_streaming=True)
     return plan_job(shared, tables, config, planner)
 
 
@@ -282,13 +295,14 @@ def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_change
     from tableapi.plan.traits import changelog
     from tableapi.runtime.planner.tables import Tables
 
-    final = [optimized(p, settings) for p in plans]
+    tables = Tables(settings.is_streaming)
+    final = optimized(plans, settings, tables)
     details = None
     if with_changelog:
-        facts = Tables(settings.is_streaming).facts
-        details = lambda node: f"changelogMode={changelog_text(changelog(node, facts))}"  # noqa: E731
+        details = lambda node: f"changelogMode={changelog_text(changelog(node, tables.facts))}"  # noqa: E731
     sections = ["== Logical plan ==", *(plan_text(p) for p in plans)]
-    sections += ["", "== Optimized plan ==", *(plan_text(p, details) for p in final)]
+    seen: set[int] = set()
+    sections += ["", "== Optimized plan ==", *(plan_text(p, details, seen) for p in final)]
     if settings.is_streaming:
         try:
             sections += ["", "== Job ==", graph_text(plan_stream(plans, settings))]
@@ -304,7 +318,9 @@ def changes_of(plan: n.Node, settings: ExecutionSettings) -> frozenset[RowKind]:
 
     if not settings.is_streaming:
         return INSERT_ONLY
-    return changelog(optimized(plan, settings), Tables(settings.is_streaming).facts)
+    tables = Tables(settings.is_streaming)
+    (final,) = optimized([plan], settings, tables)
+    return changelog(final, tables.facts)
 
 
 def graph_text(graph: JobGraph) -> str:

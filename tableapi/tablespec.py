@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tableapi.errors import UnknownNameError, ValidationError, did_you_mean
 from tableapi.types import DataType
@@ -221,17 +222,17 @@ class TableSpec:
         """The name of the connector that reads and writes this table."""
         return self.options["connector"]
 
-    @property
+    @cached_property
     def physical(self) -> RowSchema:
         """The columns that the connector stores."""
         return RowSchema(tuple(Field(c.name, c.type) for c in self.columns if c.kind is ColumnKind.PHYSICAL and c.type))
 
-    @property
+    @cached_property
     def produced(self) -> RowSchema:
         """The columns that a source hands over: physical and metadata columns, in declared order."""
         return RowSchema(tuple(Field(c.name, c.type) for c in self.columns if c.kind is not ColumnKind.COMPUTED and c.type))
 
-    @property
+    @cached_property
     def persisted(self) -> RowSchema:
         """The columns that a sink takes: physical columns and metadata columns that are not virtual."""
         return RowSchema(
@@ -241,3 +242,34 @@ class TableSpec:
                 if c.type and (c.kind is ColumnKind.PHYSICAL or (c.kind is ColumnKind.METADATA and not c.is_virtual))
             )
         )
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """What is known of a column's values without reading them; None where it is not.
+
+    Args:
+        distinct: At most so many different values.
+        lowest, highest: No value lies outside.
+        null_share: The share of NULLs, 0 to 1.
+    """
+
+    distinct: float | None = None
+    lowest: Any = None
+    highest: Any = None
+    null_share: float | None = None
+
+
+@dataclass(frozen=True)
+class TableStatistics:
+    """What is known of a table without reading it.
+
+    Args:
+        rows: Number of rows; None: unknown.
+        columns: Facts about some columns.
+        is_parsed: Reading means parsing text, which costs more than to keep the rows.
+    """
+
+    rows: float | None = None
+    columns: Mapping[str, ColumnStatistics] = field(default_factory=dict)
+    is_parsed: bool = False

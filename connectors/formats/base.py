@@ -18,7 +18,7 @@ from tableapi.connectors.base import Option
 from tableapi.connectors.options import read_options
 from tableapi.errors import Location, OptionError, RecordError, UnsupportedError
 from tableapi.row import RowKind
-from tableapi.tablespec import RowSchema
+from tableapi.tablespec import RowSchema, TableStatistics
 from tableapi.types import DataType
 
 INSERT_ONLY = frozenset({RowKind.INSERT})
@@ -176,6 +176,10 @@ class ColumnarFormat(Format):
     @abstractmethod
     def writer(self, file: BinaryIO, schema: RowSchema, options: Mapping[str, Any]) -> ColumnarWriter:
         """Starts a new file."""
+
+    def statistics(self, file: BinaryIO) -> TableStatistics | None:
+        """What a file says of its rows without their being read: their number, bounds of columns. None: nothing."""
+        return None
 
     def scan(self, paths: Sequence[str], schema: RowSchema) -> pl.LazyFrame | None:
         """All local files as one lazy scan with the columns of `schema`, when Polars can read them on its own."""

@@ -13,7 +13,8 @@ import polars as pl
 from tableapi.connectors.base import Option
 from tableapi.connectors.formats.arrow_base import from_arrow, to_arrow_table
 from tableapi.connectors.formats.base import ColumnarFile, ColumnarFormat, ColumnarWriter
-from tableapi.tablespec import RowSchema
+from tableapi.connectors.formats.summaries import summary
+from tableapi.tablespec import ColumnStatistics, RowSchema, TableStatistics
 
 _CODECS = ("zstd", "snappy", "gzip", "lz4", "brotli", "none")
 
@@ -55,6 +56,14 @@ class _ParquetWriter(ColumnarWriter):
         self._writer.close()
 
 
+def _column_statistics(parts: list[Any], rows: int) -> ColumnStatistics:
+    """The statistics of a column from those of its row groups. Bounds of texts are of no use, and may be cut off."""
+    counts = [p.null_count if p is not None and p.has_null_count else None for p in parts]
+    nulls = None if None in counts else sum(c or 0 for c in counts)
+    is_ordered = all(p is not None and p.has_min_max and p.physical_type != "BYTE_ARRAY" for p in parts)
+    return summary([(p.min, p.max) for p in parts] if is_ordered else [], nulls, rows)
+
+
 class ParquetFormat(ColumnarFormat):
     """Apache Parquet."""
 
@@ -76,6 +85,18 @@ class ParquetFormat(ColumnarFormat):
 
     def writer(self, file: BinaryIO, schema: RowSchema, options: Mapping[str, Any]) -> ColumnarWriter:
         return _ParquetWriter(file, schema, options["compression"])
+
+    def statistics(self, file: BinaryIO) -> TableStatistics | None:
+        import pyarrow.parquet as pq
+
+        footer = pq.read_metadata(file)
+        groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+        known = {}
+        for index in range(footer.num_columns if groups else 0):
+            name = groups[0].column(index).path_in_schema
+            if "." not in name:
+                known[name] = _column_statistics([g.column(index).statistics for g in groups], footer.num_rows)
+        return TableStatistics(footer.num_rows, known)
 
     def scan(self, paths: Sequence[str], schema: RowSchema) -> pl.LazyFrame | None:
         return scan_matching([pl.scan_parquet(path, hive_partitioning=False) for path in paths], schema)

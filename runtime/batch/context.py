@@ -46,6 +46,7 @@ class Lowering:
         functions: Where the plan's Python functions run.
         lookups: How a lookup join asks its table; None: the table is read like any other.
         opened: What asks tables for keys, to be closed at the end.
+        shared: Results that several places read, by number.
     """
 
     session: SessionContext
@@ -55,6 +56,7 @@ class Lowering:
     functions: FunctionRunner = field(default_factory=FunctionScope)
     lookups: Lookups = lambda node: None
     opened: list[LookupAsking] = field(default_factory=list)
+    shared: dict[int, pl.LazyFrame] = field(default_factory=dict)
     _memo: dict[int, tuple[Node, pl.LazyFrame]] = field(default_factory=dict)
     _names: count[int] = field(default_factory=count)
 

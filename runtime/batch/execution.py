@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,11 +16,13 @@ from tableapi.plan import nodes as n
 from tableapi.plan.traits import INSERT_ONLY
 from tableapi.row import RowKind
 from tableapi.runtime.batch.changelog import fold
-from tableapi.runtime.batch.context import KIND_COLUMN
+from tableapi.runtime.batch.context import KIND_COLUMN, Lowering
+from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.batch.run import stream_batch
+from tableapi.runtime.batch.shared import Spool, shared_by_several
 from tableapi.runtime.cluster.handle import added
 from tableapi.runtime.constraints import Constraints
-from tableapi.runtime.planner.tables import Tables
+from tableapi.runtime.planner.tables import Tables, read_columns
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
@@ -39,14 +41,16 @@ class BatchExecution:
         self,
         plans: Sequence[n.Node],
         settings: ExecutionSettings,
+        tables: Tables,
         functions: Callable[[], FunctionRunner] = FunctionScope,
     ) -> None:
         self.job_id = uuid.uuid4().hex
         self.plans, self.settings = list(plans), settings
-        self.tables = Tables(is_streaming=False)
+        self.tables = tables
         self.session = settings.session()
         self._make_functions = functions
         self._functions: dict[str, int] = {}
+        self._spool: Spool | None = None
         self._rows_out = 0
         self._status = "CREATED"
         self._started_s = time.monotonic()
@@ -85,10 +89,32 @@ class BatchExecution:
             self._end("FAILED")
             raise
 
+    def lazy_frame(self) -> pl.LazyFrame:
+        """The Polars query of the one plan that ends in Collect, without running it. Python functions in it stay open."""
+        return lower_with(self._lowering({}), self.plans[0])
+
+    def _lowering(self, shared: Mapping[int, pl.LazyFrame]) -> Lowering:
+        functions = self._make_functions()
+        return Lowering(self.session, self._table, self._versions, dispatch, functions, self._lookup, shared=dict(shared))
+
     def _stream(self, plan: n.Node) -> Iterator[pl.DataFrame]:
-        functions, rows = self._make_functions(), self.settings.max_batch_rows
-        yield from stream_batch(plan, self.session, self._table, self._versions, rows, functions, self._lookup)
-        self._functions = added((self._functions, functions.metrics()))
+        lowering = self._lowering({} if self._spool is None else self._spool.results)
+        yield from stream_batch(plan, lowering, self.settings.max_batch_rows)
+        self._functions = added((self._functions, lowering.functions.metrics()))
+
+    def _compute_shared(self) -> None:
+        """Computes what several statements read."""
+        parts = shared_by_several(self.plans)
+        if not parts:
+            return
+        self._spool = Spool()
+        for part in parts:
+            lowering = self._lowering(self._spool.results)
+            try:
+                self._spool.write(part, lowering)
+            finally:
+                lowering.close()
+            self._functions = added((self._functions, lowering.functions.metrics()))
 
     def _lookup(self, node: n.LookupJoin) -> LookupJoinSpec | None:
         from tableapi.runtime.lookup.asked import KeyedTable, asked_table
@@ -99,6 +125,7 @@ class BatchExecution:
 
     def _run_sinks(self) -> None:
         try:
+            self._compute_shared()
             for plan, sink in zip(self.plans, self._sinks, strict=True):
                 assert isinstance(plan, n.Sink)
                 self._write(plan, sink)
@@ -106,6 +133,9 @@ class BatchExecution:
         except BaseException as error:  # noqa: BLE001 - kept for wait(), which raises it in the caller
             self._error = error
             self._end("CANCELED" if self._cancelled.is_set() else "FAILED")
+        finally:
+            if self._spool is not None:
+                self._spool.close()
 
     def _write(self, plan: n.Sink, sink) -> None:  # type: ignore[no-untyped-def]
         success = False
@@ -137,9 +167,9 @@ class BatchExecution:
         source = self.tables.source(scan)
         if source.changelog == INSERT_ONLY:
             lazy = source.lazy_frame()
-            return lazy if lazy is not None else _read_all(source, scan.schema.to_polars())
+            return lazy if lazy is not None else _read_all(source, _types(scan))
         key = () if RowKind.UPDATE_BEFORE in source.changelog else scan.table.primary_key
-        return fold(self._versions(scan), None, key).select(scan.schema.names)
+        return fold(self._versions(scan), None, key).select(list(_types(scan)))
 
     def _versions(self, scan: n.Scan) -> pl.LazyFrame:
         """Every change of a table in order, with a kind column."""
@@ -195,6 +225,13 @@ class BatchExecution:
 
         end = self._ended_s if self._ended_s is not None else time.monotonic()
         return Summary(None, self._rows_out, 0, 0, end - self._started_s, self._functions)
+
+
+def _types(scan: n.Scan) -> dict[str, pl.DataType]:
+    """The columns that the scan's reader hands over."""
+    names = read_columns(scan)
+    produced = scan.table.produced.to_polars()
+    return produced if names is None else {name: produced[name] for name in names}
 
 
 def _read_all(source: Source, schema: dict[str, pl.DataType], *, with_kinds: bool = False) -> pl.LazyFrame:

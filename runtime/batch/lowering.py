@@ -26,6 +26,7 @@ from tableapi.runtime.batch import (
     rowwise,
     scan,
     setops,
+    shared,
     temporal,
     window,
 )
@@ -40,6 +41,7 @@ _LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
     nodes.WatermarkAssigner: rowwise.lower_pass,
     nodes.Sink: rowwise.lower_pass,
     nodes.Collect: rowwise.lower_pass,
+    nodes.Shared: shared.lower_shared,
     nodes.Aggregate: aggregate.lower_aggregate,
     nodes.WindowTable: window.lower_window_table,
     nodes.WindowAggregate: window.lower_window_aggregate,

@@ -11,10 +11,9 @@ import polars as pl
 from tableapi.errors import JobCancelledError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Node
-from tableapi.runtime.batch.context import Lookups, Lowering, Sources
+from tableapi.runtime.batch.context import Lowering, Sources
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
-from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 OPTIMIZATIONS = pl.QueryOptFlags(check_order_observe=False)
 """Polars' pass `check_order_observe` takes the choice between two constants for an expression that has no order, and drops the sort
@@ -47,21 +46,11 @@ def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
         return lazy.collect(engine="streaming", optimizations=OPTIMIZATIONS)
 
 
-def stream_batch(
-    node: Node,
-    session: SessionContext,
-    sources: Sources,
-    versions: Sources | None = None,
-    max_rows: int = 65_536,
-    functions: FunctionRunner | None = None,
-    lookups: Lookups = lambda node: None,
-) -> Iterator[pl.DataFrame]:
+def stream_batch(node: Node, lowering: Lowering, max_rows: int = 65_536) -> Iterator[pl.DataFrame]:
     """Like `run_batch`, but hands over the rows as they become ready, in frames of at most about `max_rows` rows.
 
-    `functions` says where Python functions run (None: here); it is closed at the end. `lookups` gives the operator of a lookup
-    join whose table answers for keys.
+    The lowering's Python functions, and what asks tables for keys, are closed at the end.
     """
-    lowering = Lowering(session, sources, versions, dispatch, functions or FunctionScope(), lookups)
     try:
         yield from iter_batches(lower_with(lowering, node), max_rows)
     finally:

@@ -60,6 +60,8 @@ def _ns(column: str) -> pl.Expr:
 def _versions(node: Node, lowering: Lowering) -> pl.LazyFrame:
     """Every change of a versioned table, in order, with its kind."""
     match node:
+        case Scan(table=table, filter=condition) if condition is not None:
+            return _versions(Filter(Scan(table), condition), lowering).select(*node.schema.names, KIND_COLUMN)
         case Scan() if lowering.versions is not None:
             return lowering.versions(node).select(*node.schema.names, KIND_COLUMN)
         case Project(input=input):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from tableapi.connectors.base import Connector, ScanRequest, Sink, Source
 from tableapi.errors import OptionError
 from tableapi.plan.nodes import Scan
+from tableapi.plan.rex import columns
 from tableapi.plan.traits import TableFacts
-from tableapi.tablespec import TableSpec
+from tableapi.tablespec import TableSpec, TableStatistics
 
 
 def connector_of(table: TableSpec) -> Connector:
@@ -28,6 +29,14 @@ def connector_of(table: TableSpec) -> Connector:
     return find_connector(name)
 
 
+def read_columns(scan: Scan) -> tuple[str, ...] | None:
+    """The columns that a reader has to hand over: those of the scan, and those that its filter looks at."""
+    if scan.columns is None or scan.filter is None:
+        return scan.columns
+    wanted = {*scan.columns, *columns(scan.filter)}
+    return tuple(name for name in scan.table.produced.names if name in wanted)
+
+
 @dataclass
 class Tables:
     """The sources of one planning run. A table that is scanned twice with the same columns is opened once.
@@ -38,12 +47,15 @@ class Tables:
 
     is_streaming: bool
     _sources: dict[object, Source] = field(default_factory=dict)
+    _statistics: dict[object, TableStatistics] = field(default_factory=dict)
 
     def source(self, scan: Scan) -> Source:
         """The source of a scan."""
-        key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), scan.columns, scan.limit, scan.fields)
+        columns = read_columns(scan)
+        limit = scan.limit if scan.filter is None else None
+        key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), columns, limit, scan.filter, scan.fields)
         if key not in self._sources:
-            request = ScanRequest(scan.columns, scan.limit, fields=dict(scan.fields))
+            request = ScanRequest(columns, limit, fields=dict(scan.fields))
             self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
         return self._sources[key]
 
@@ -51,6 +63,13 @@ class Tables:
         """What a table's connector knows of it."""
         source = self.source(Scan(table))
         return TableFacts(source.is_bounded, source.changelog)
+
+    def statistics(self, scan: Scan) -> TableStatistics:
+        """What a table's connector knows of its size, filters aside."""
+        key = scan.table.identifier
+        if key not in self._statistics:
+            self._statistics[key] = self.source(Scan(scan.table)).statistics()
+        return self._statistics[key]
 
     def sink(self, table: TableSpec) -> Sink:
         """The sink of a table."""

@@ -10,23 +10,28 @@ from tableapi.plan.match_node import Match, match_text
 from tableapi.row import RowKind
 
 
-def plan_text(plan: n.Node, details: Callable[[n.Node], str] | None = None) -> str:
+def plan_text(plan: n.Node, details: Callable[[n.Node], str] | None = None, seen: set[int] | None = None) -> str:
     """The plan as a tree.
 
     Args:
         plan: Any plan.
         details: Adds text at the end of a node's line (for example its changelog mode).
+        seen: Numbers of shared parts whose inputs were shown before.
     """
     lines: list[str] = []
-    _append(plan, 0, lines, details)
+    _append(plan, 0, lines, details, set() if seen is None else seen)
     return "\n".join(lines)
 
 
-def _append(node: n.Node, depth: int, lines: list[str], details: Callable[[n.Node], str] | None) -> None:
+def _append(node: n.Node, depth: int, lines: list[str], details: Callable[[n.Node], str] | None, seen: set[int]) -> None:
     extra = details(node) if details else ""
     lines.append("  " * depth + describe(node) + (f"  {extra}" if extra else ""))
+    if isinstance(node, n.Shared):
+        if node.number in seen:
+            return
+        seen.add(node.number)
     for child in node.inputs:
-        _append(child, depth + 1, lines, details)
+        _append(child, depth + 1, lines, details, seen)
 
 
 def changelog_text(kinds: frozenset[RowKind]) -> str:
@@ -217,6 +222,11 @@ def _(node: n.Sort) -> str:
 def _(node: n.Limit) -> str:
     parts = ([] if node.fetch is None else [f"fetch={node.fetch}"]) + ([f"offset={node.offset}"] if node.offset else [])
     return f"Limit({', '.join(parts)})"
+
+
+@describe.register
+def _(node: n.Shared) -> str:
+    return f"Shared({node.number}{f', columns=[{_list(node.columns)}]' if node.columns is not None else ''})"
 
 
 @describe.register

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from tableapi.plan.nodes import NamedRex, Unary, format_ms
 from tableapi.plan.rex import AggCall, Rex, SortKey, walk
@@ -120,7 +121,7 @@ class Match(Unary):
     skip: Skip
     within_ms: int | None = None
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         source = self.input.schema
         kept = tuple(replace(source[name], time=None) for name in self.partition_by)

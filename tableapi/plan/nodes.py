@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -73,7 +74,7 @@ class Scan(Node):
     limit: int | None = None
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         produced = self.table.produced
         if self.columns is None:
@@ -104,7 +105,7 @@ class Inline(Node):
     data: InlineFrame
     row_schema: RowSchema
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return self.row_schema
 
@@ -116,7 +117,7 @@ class Values(Node):
     rows: tuple[tuple[Rex, ...], ...]
     row_schema: RowSchema
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return self.row_schema
 
@@ -138,7 +139,7 @@ class Project(Unary):
 
     columns: tuple[NamedRex, ...]
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         source = self.input.schema
         return RowSchema(tuple(_projected(c, source) for c in self.columns))
@@ -166,7 +167,7 @@ class WatermarkAssigner(Unary):
     column: str
     watermark: Rex
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return RowSchema(tuple(replace(f, time=TimeKind.ROWTIME) if f.name == self.column else f for f in self.input.schema))
 
@@ -204,7 +205,7 @@ class Aggregate(Unary):
     state_ttl_ms: int | None = None
     """How long a group's state is kept, when a hint says so (0: for ever)."""
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         fields = _agg_fields(self.keys, self.aggregates, self.input.schema)
         if self.window_time is not None:
@@ -273,7 +274,7 @@ class WindowTable(Unary):
     end: str = "window_end"
     time: str = "window_time"
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         source = self.input.schema
         time_field = source[self.window.time_column]
@@ -334,7 +335,7 @@ class WindowAggregate(Unary):
     emit: EmitPolicy | None = None
     """Set when a window gives more than one result, each of which replaces the one before."""
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         source = self.input.schema
         fields = _agg_fields(self.keys, self.aggregates, source)
@@ -385,7 +386,7 @@ class Over(Unary):
     frame: OverFrame
     calls: tuple[NamedAgg, ...]
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return RowSchema(self.input.schema.fields + tuple(Field(c.name, c.call.type) for c in self.calls))
 
@@ -412,7 +413,7 @@ class Rank(Unary):
     end: int
     rank_name: str | None = None
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         source = self.input.schema
         if self.rank_name is None:
@@ -477,7 +478,7 @@ class Join(Binary):
     condition: Rex | None = None
     hint: JoinHint = JoinHint()
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return joined_schema(self.left.schema, self.right.schema, self.kind)
 
@@ -494,7 +495,7 @@ class IntervalJoin(Binary):
     upper_ms: int
     is_event_time: bool = True
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return joined_schema(self.left.schema, self.right.schema, self.kind)
 
@@ -513,7 +514,7 @@ class TemporalJoin(Binary):
     right_time: str | None
     condition: Rex | None = None
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return joined_schema(self.left.schema, self.right.schema, self.kind)
 
@@ -549,7 +550,7 @@ class LookupJoin(Unary):
     condition: Rex | None = None
     hint: LookupHint = LookupHint()
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return joined_schema(self.input.schema, self.right.schema, self.kind)
 
@@ -579,7 +580,7 @@ class WindowJoin(Binary):
     left_window: tuple[str, str]
     right_window: tuple[str, str]
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return joined_schema(self.left.schema, self.right.schema, self.kind)
 
@@ -607,7 +608,7 @@ class SetOp(Node):
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         return replace(self, parts=inputs)
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         schemas = [p.schema.fields for p in self.parts]
         fields = []
@@ -635,7 +636,7 @@ class Unnest(Unary):
     is_outer: bool = False
     ordinality: str | None = None
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         new = tuple(replace(f, type=f.type.nullable()) for f in self.outputs) if self.is_outer else self.outputs
         if self.ordinality:
@@ -655,7 +656,7 @@ class Correlate(Unary):
     is_outer: bool = False
     condition: Rex | None = None
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         new = tuple(replace(f, type=f.type.nullable()) for f in self.outputs) if self.is_outer else self.outputs
         return RowSchema(self.input.schema.fields + new)
@@ -671,7 +672,7 @@ class ToChangelog(Unary):
     op: str
     codes: tuple[tuple[RowKind, str], ...]
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return RowSchema((Field(self.op, VarCharType()), *(replace(f, time=None) for f in self.input.schema)))
 
@@ -683,7 +684,7 @@ class FromChangelog(Unary):
     op: str
     codes: tuple[tuple[str, RowKind], ...]
 
-    @property
+    @cached_property
     def schema(self) -> RowSchema:
         return RowSchema(tuple(f for f in self.input.schema if f.name != self.op))
 
@@ -701,6 +702,23 @@ class Limit(Unary):
 
     fetch: int | None
     offset: int = 0
+
+
+@dataclass(frozen=True)
+class Shared(Unary):
+    """A result that several places of the plans read; it is computed once. Places with one `number` have equal inputs.
+
+    `columns` are those that this place reads (None: all).
+    """
+
+    number: int
+    columns: tuple[str, ...] | None = None
+
+    @cached_property
+    def schema(self) -> RowSchema:
+        if self.columns is None:
+            return self.input.schema
+        return RowSchema(tuple(self.input.schema[name] for name in self.columns))
 
 
 @dataclass(frozen=True)

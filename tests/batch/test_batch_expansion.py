@@ -214,9 +214,12 @@ def test_fold_without_key_counts_equal_rows():
 def test_sorted_rows_stay_in_order_batch_by_batch():
     from tableapi.functions.registry import SessionContext
     from tableapi.plan.nodes import Sort
+    from tableapi.runtime.batch.context import Lowering
+    from tableapi.runtime.batch.lowering import dispatch
     from tableapi.runtime.batch.run import stream_batch
 
     numbers = table({"n": BIGINT}, [(i * 7 % 100,) for i in range(100)])
-    batches = list(stream_batch(Sort(numbers, (asc("n"),)), SessionContext(), lambda s: None, max_rows=30))
+    lowering = Lowering(SessionContext(), lambda s: None, None, dispatch)
+    batches = list(stream_batch(Sort(numbers, (asc("n"),)), lowering, max_rows=30))
     assert [n for b in batches for n in b["n"].to_list()] == list(range(100))
     assert len(batches) > 1

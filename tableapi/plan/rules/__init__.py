@@ -5,9 +5,17 @@ A rule is a plain function `node -> node | None`, one idea each, in a file named
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tableapi.plan import nodes as n
+from tableapi.plan.estimates import Estimator, StatisticsOf, nothing_known
+from tableapi.plan.rules.bounded import (
+    filter_into_scan,
+    filter_through_watermark,
+    limit_into_scan,
+    outer_to_inner,
+    semi_join_down,
+)
 from tableapi.plan.rules.filters import (
     factor_or,
     filter_into_join,
@@ -18,6 +26,7 @@ from tableapi.plan.rules.filters import (
     merge_filters,
     remove_true_filter,
 )
+from tableapi.plan.rules.join_order import order_joins
 from tableapi.plan.rules.joins import (
     computed_join_keys,
     interval_join,
@@ -28,6 +37,8 @@ from tableapi.plan.rules.joins import (
 from tableapi.plan.rules.projects import merge_projects, remove_identity_project
 from tableapi.plan.rules.prune import prune_columns
 from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
+from tableapi.plan.rules.reduce import reduce_aggregates
+from tableapi.plan.rules.reuse import share_results
 from tableapi.plan.rules.subquery import exists_or_in_filter, scalar_subquery
 from tableapi.plan.rules.windows import window_aggregate, with_emit_policy
 
@@ -53,6 +64,10 @@ LOGICAL: tuple[Rule, ...] = (
 
 STREAMING: tuple[Rule, ...] = (interval_join, window_join, versions_filter, computed_join_keys)
 
+BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, filter_through_watermark)
+
+READERS: tuple[Rule, ...] = (filter_into_scan, limit_into_scan)
+
 WINDOWS: tuple[Rule, ...] = (window_aggregate,)
 
 CLEANUP: tuple[Rule, ...] = (empty_rank_name, merge_projects, remove_identity_project)
@@ -63,23 +78,47 @@ MAX_ROUNDS = 25
 Check = Callable[[n.Node, Rule], None]
 
 
-def optimize(plan: n.Node, *, is_streaming: bool, check: Check | None = None, emit: n.EmitPolicy | None = None) -> n.Node:
+def optimize(
+    plan: n.Node,
+    *,
+    is_streaming: bool,
+    check: Check | None = None,
+    emit: n.EmitPolicy | None = None,
+    statistics: StatisticsOf = nothing_known,
+) -> n.Node:
     """The plan that is run.
 
     Args:
         plan: A plan as the builder made it.
-        is_streaming: Whether stream-only operators (interval join, window join) may be used.
+        is_streaming: Whether stream-only operators (interval join, window join) may be used, and bounded plans' rules may not.
         check: Called after every change with the whole new plan and the rule (tests validate the plan there).
         emit: When the windows of a stream give results besides the one at their end.
+        statistics: What is known of tables; joins of bounded plans are ordered by it.
     """
-    plan = apply_rules(plan, SUBQUERIES, check)
-    plan = apply_rules(plan, LOGICAL, check)
-    plan = apply_rules(plan, WINDOWS, check)
-    if is_streaming:
-        plan = plan if emit is None else with_emit_policy(plan, emit)
-        plan = apply_rules(plan, STREAMING, check)
-    plan = prune_columns(plan)
+    if not is_streaming:
+        return optimize_bounded([plan], check=check, statistics=statistics)[0]
+    for rules in (SUBQUERIES, LOGICAL, WINDOWS):
+        plan = apply_rules(plan, rules, check)
+    plan = plan if emit is None else with_emit_policy(plan, emit)
+    plan = apply_rules(plan, STREAMING, check)
+    (plan,) = prune_columns([plan])
     return apply_rules(plan, CLEANUP, check)
+
+
+def optimize_bounded(
+    plans: Sequence[n.Node], *, check: Check | None = None, statistics: StatisticsOf = nothing_known
+) -> list[n.Node]:
+    """The plans that are run as one bounded job; what they have in common is computed once. Arguments are those of `optimize`."""
+    estimator = Estimator(statistics)
+    ordered = []
+    for plan in plans:
+        for rules in (SUBQUERIES, BOUNDED, WINDOWS):
+            plan = apply_rules(plan, rules, check)
+        plan = reduce_aggregates(order_joins(plan, estimator), estimator)
+        ordered.append(apply_rules(plan, BOUNDED, check))
+    shared = share_results(ordered, statistics)
+    pruned = prune_columns([apply_rules(plan, READERS, check) for plan in shared])
+    return [apply_rules(plan, CLEANUP, check) for plan in pruned]
 
 
 def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = None) -> n.Node:

@@ -79,8 +79,13 @@ def _disjuncts(rex: Rex) -> list[Rex]:
 
 def is_movable(rex: Rex) -> bool:
     """Whether evaluating the condition earlier, on more rows, can be neither seen nor costly."""
+    return is_repeatable(rex) and not any(isinstance(part, UdfCall) for part in walk(rex))
+
+
+def is_repeatable(rex: Rex) -> bool:
+    """Whether the expression has the same value whenever it is evaluated on the same row."""
     for part in walk(rex):
-        if isinstance(part, UdfCall):
+        if isinstance(part, UdfCall) and not part.function.deterministic:
             return False
         if isinstance(part, Call):
             function = registry.find(part.function)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import singledispatch
 
 from tableapi.plan import nodes as n
 from tableapi.plan.match_node import Match
 from tableapi.plan.rex import Ref, Rex, columns
+from tableapi.plan.rules.reuse import shared_columns, with_body
 
 
-def prune_columns(plan: n.Node) -> n.Node:
-    """The plan with every unused column removed as early as possible. The result's columns stay."""
-    return _prune(plan, set(plan.schema.names))
+def prune_columns(plans: Sequence[n.Node]) -> list[n.Node]:
+    """The plans with every unused column removed as early as possible. The results' columns stay.
+
+    What several places share has the columns that any of them reads.
+    """
+    pruned = [_prune(plan, set(plan.schema.names)) for plan in plans]
+    number = 1
+    while (found := shared_columns(pruned, number)) is not None:
+        body, wanted = found
+        names = [name for name in body.schema.names if name in wanted] or body.schema.names[:1]
+        smaller = _exactly(_prune(body, set(names)), names)
+        pruned = [with_body(plan, number, smaller) for plan in pruned]
+        number += 1
+    return pruned
 
 
 def _keep(node: n.Node, wanted: set[str]) -> n.Node:
@@ -42,6 +55,12 @@ def _(node: n.Scan, wanted: set[str]) -> n.Node:
     if not names:
         names = tuple(node.schema.names[:1])
     return node if names == tuple(node.schema.names) else replace(node, columns=names)
+
+
+@_prune.register
+def _(node: n.Shared, wanted: set[str]) -> n.Node:
+    names = tuple(name for name in node.schema.names if name in wanted) or tuple(node.schema.names[:1])
+    return replace(node, columns=names)
 
 
 @_prune.register

@@ -229,6 +229,8 @@ def scalar_subquery(node: n.Node) -> n.Node | None:
     """Filter or Project that uses a sub-query as a value → LEFT join with it; EXISTS and IN as values → a flag of a LEFT join."""
     if not isinstance(node, n.Filter | n.Project):
         return None
+    if isinstance(node, n.Filter) and (tested := exists_or_in_filter(node)) is not None:
+        return tested
     rexes = [node.condition] if isinstance(node, n.Filter) else [c.rex for c in node.columns]
     found = next((r for rex in rexes for r in walk(rex) if isinstance(r, SubqueryRex)), None)
     if found is None:
