@@ -54,7 +54,7 @@ COMMON_OPTIONS = (
     Option("scan.watermark.idle-timeout", timedelta, "After how long without rows a split no longer holds back the watermark."),
     Option("scan.watermark.alignment.group", str, "Sources of one group wait for each other."),
     Option("scan.watermark.alignment.max-drift", timedelta, "How far a source may run ahead of its group."),
-    Option("scan.watermark.alignment.update-interval", timedelta, "How often the group's watermark is refreshed."),
+    Option("scan.watermark.alignment.update-interval", timedelta, "Accepted; workers tell each other five times a second."),
     *LOOKUP_OPTIONS,
 )
 """Options that every connector has; the planner reads them from the table."""

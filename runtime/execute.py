@@ -176,7 +176,8 @@ def optimized(plans: Sequence[n.Node], settings: ExecutionSettings, tables: Tabl
 def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGraph:
     """The job graph of a streaming job."""
     from tableapi.runtime.planner.graph import JobConfig
-    from tableapi.runtime.planner.physical import PlannerSettings, plan_job
+    from tableapi.runtime.planner.physical import plan_job
+    from tableapi.runtime.planner.settings import PlannerSettings
     from tableapi.runtime.planner.tables import Tables
     from tableapi.runtime.udf_settings import function_settings, runs_in_processes
 

@@ -51,7 +51,9 @@ OPTIONS = (
     ConfigOption("table.builtin-database-name", "string", DEFAULT_DATABASE, "Name of its database."),
     ConfigOption("table.display.max-column-width", "int", "30", "Characters of a cell that print() shows."),
     ConfigOption("table.dml-sync", "bool", "false", "Whether an INSERT waits for its job."),
-    ConfigOption("table.exec.source.idle-timeout", "duration", "0 s", "After how long a silent split holds back no watermark."),
+    ConfigOption(
+        "table.exec.source.idle-timeout", "duration", "5 s", "After how long a silent split counts as idle; 0: never."
+    ),
     ConfigOption("table.exec.state.ttl", "duration", "0 s", "How long state lives without access; 0 is for ever."),
     ConfigOption("table.exec.sink.not-null-enforcer", ("ERROR", "DROP"), "ERROR", "What a NULL for a NOT NULL column does."),
     ConfigOption(

@@ -118,9 +118,6 @@ class TableEnvironment:
         prepare(lambda key: self._config.get(key, ""))
         config, millisecond = self._config, timedelta(milliseconds=1)
         values: dict[str, Any] = {}
-        idle = config.option("table.exec.source.idle-timeout")
-        if idle:
-            values["idle_timeout_ms"] = idle // millisecond
         ttl = config.option("table.exec.state.ttl")
         if ttl:
             values["state_ttl_ms"] = ttl // millisecond
@@ -131,6 +128,7 @@ class TableEnvironment:
             name=config.option("pipeline.name") or "query",
             max_batch_rows=config.option("pipeline.max-batch-rows"),
             linger_ms=config.option("pipeline.linger") // millisecond,
+            idle_timeout_ms=config.option("table.exec.source.idle-timeout") // millisecond,
             check_edges=config.option("pipeline.check-edges"),
             options=config.get_configuration().to_dict(),
             database=self.get_current_database(),

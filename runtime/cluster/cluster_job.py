@@ -18,6 +18,7 @@ from tableapi.runtime.cluster.handle import Inspection, JobRecord, JobStatus, St
 from tableapi.runtime.cluster.lifecycle import SinkSession, assign_splits, measure, merged_state
 from tableapi.runtime.cluster.pool import WorkerPool, WorkerProcess
 from tableapi.runtime.cluster.protocol import (
+    Align,
     Close,
     Closed,
     Credit,
@@ -33,6 +34,7 @@ from tableapi.runtime.cluster.protocol import (
     failure_trace,
     unpack_failure,
 )
+from tableapi.runtime.cluster.watermarks import GroupTimes
 from tableapi.runtime.exchange.link import Delivery
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import JobGraph
@@ -64,6 +66,8 @@ class ClusterJob:
         self._inspection: Inspection | None = None
         self._states: dict[int, tuple[StateTables, StateTables]] = {}
         self._late: dict[int, StateTables] = {}
+        self._alignment = GroupTimes(graph)
+        self._told_groups: dict[str, int] | None = None
         self._reached: dict[type, set[int]] = {Ready: set(), Done: set(), Closed: set()}
         self._error: BaseException | None = None
         self._trace = ""
@@ -191,12 +195,15 @@ class ClusterJob:
             case Report(metrics=metrics, note=note):
                 self._metrics[subtask], self._notes[subtask] = metrics, note
                 self._record.notice_late(metrics)
+                self._align()
             case Inspected(tables=tables, late=late):
                 self._states[subtask] = tables, late
             case Ready():
                 self._reached[Ready].add(subtask)
             case Done(metrics=metrics, late=late):
                 self._metrics[subtask], self._late[subtask] = metrics, late
+                self._notes[subtask] = WorkerNote(subtask, (), ())
+                self._align()
                 self._record.notice_late(metrics)
                 self._record.late_rows = merged_state(self._late.values())
                 self._reached[Done].add(subtask)
@@ -206,6 +213,15 @@ class ClusterJob:
                 self._reached[Closed].add(subtask)
                 if failure is not None:
                     self._failed(unpack_failure(failure), failure.trace)
+
+    def _align(self) -> None:
+        """Tells all workers how far alignment groups have come, once every worker has said where it stands."""
+        if not self._alignment.is_needed or len(self._notes) < len(self._workers):
+            return
+        groups = self._alignment.slowest(list(self._notes.values()))
+        if groups != self._told_groups:
+            self._told_groups = groups
+            self._tell(Align(self._job, groups))
 
     def _failed(self, error: BaseException, trace: str) -> None:
         if self._error is None:

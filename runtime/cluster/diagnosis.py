@@ -16,12 +16,16 @@ from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
 
 @dataclass(frozen=True, slots=True)
 class SplitNote:
-    """A split that has not ended: its watermark, and since when (milliseconds) it has had no rows (None: it has some)."""
+    """A split that has not ended: its watermark, and since when (milliseconds) it has had no rows (None: it has some).
+
+    `is_held`: it may not be read because it is too far ahead of its alignment group.
+    """
 
     id: str
     watermark_ms: int
     dry_since_ms: int | None
     is_idle: bool
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +39,40 @@ class SourceNote:
 
 @dataclass(frozen=True, slots=True)
 class WorkerNote:
-    """One worker: its sources, and for each other vertex the vertices whose watermark it waits for."""
+    """One worker: its sources; for each other vertex the vertices whose watermark it waits for; and for vertices that have asked for a
+    time of the clock, the earliest of those times."""
 
     subtask: int
     sources: tuple[SourceNote, ...]
     waits_for: tuple[tuple[int, tuple[int, ...]], ...]
+    timers: tuple[tuple[int, int], ...] = ()
 
 
 def explain(graph: JobGraph, metrics: Sequence[VertexMetrics], notes: Sequence[WorkerNote], now_ms: int) -> str:
     """Says what a job without (enough) output waits for; one finding a line."""
     by_uid = {m.uid: m for m in metrics}
-    lines = []
+    timers: dict[int, int] = {}
+    for vertex_id, time_ms in (timer for note in notes for timer in note.timers):
+        timers[vertex_id] = min(time_ms, timers.get(vertex_id, time_ms))
+    lines, silent = [], set()
     for vertex in graph.vertices:
         seen = by_uid[vertex.uid]
         if isinstance(vertex.step, SourceSpec):
             lines += _about_source(vertex, seen, notes)
         elif seen.rows_in and not seen.rows_out and vertex.id in _read_by_others(graph):
-            lines.append(
-                f"{vertex.name} has taken {seen.rows_in:,} rows and emitted none; its event time is {_time(seen.watermark_ms)}"
-            )
-    lines += _held_back(graph, notes, now_ms)
+            waits = timers.get(vertex.id)
+            if waits is None:
+                silent.add(vertex.id)
+            lines.append(_about_silent(vertex, seen, waits, now_ms))
+    lines += _held_back(graph, notes, silent, now_ms)
     return "\n".join(lines) or "nothing holds the job back: rows flow and event time passes"
+
+
+def _about_silent(vertex: Vertex, seen: VertexMetrics, timer_ms: int | None, now_ms: int) -> str:
+    taken = f"{vertex.name} has taken {seen.rows_in:,} rows and emitted none; "
+    if timer_ms is None:
+        return taken + f"its event time is {_time(seen.watermark_ms)}"
+    return taken + f"it waits for the clock to show {_time(timer_ms)}, {max(0, timer_ms - now_ms) / 1000:.1f} s from now"
 
 
 def _read_by_others(graph: JobGraph) -> set[int]:
@@ -72,43 +89,84 @@ def _about_source(vertex: Vertex, seen: VertexMetrics, notes: Sequence[WorkerNot
         )
     elif not seen.rows_out:
         lines.append(f"{name} has not read any row yet")
+    assert isinstance(vertex.step, SourceSpec)
+    alignment = None if vertex.step.watermark is None else vertex.step.watermark.alignment
+    held = [(n.subtask, s) for n in notes for src in n.sources if src.vertex == vertex.id for s in src.splits if s.is_held]
+    if held and alignment is not None:
+        splits = ", ".join(f"{s.id} (worker {w}, at {_time(s.watermark_ms)})" for w, s in held)
+        lines.append(
+            f"{name} does not read split {splits}: more than {alignment.max_drift_ms / 1000:g} s ahead of the slowest split of alignment "
+            f"group '{alignment.group}'"
+        )
     return lines
 
 
-def _held_back(graph: JobGraph, notes: Sequence[WorkerNote], now_ms: int) -> list[str]:
+def _held_back(graph: JobGraph, notes: Sequence[WorkerNote], silent: set[int], now_ms: int) -> list[str]:
+    """What holds event time back, and for which steps. `silent`: those that have taken rows and given none, and wait for no timer."""
     waited_for = {source for note in notes for _, sources in note.waits_for for source in sources}
     lines = []
     for vertex in graph.vertices:
-        if not isinstance(vertex.step, SourceSpec) or not waited_for & _followers(graph, vertex.id):
+        if not isinstance(vertex.step, SourceSpec):
             continue
+        followers = _followers(graph, vertex.id)
+        whose = _named([v for v in graph.vertices if v.id in silent & followers])
         spec = vertex.step.watermark
         if spec is None:
-            lines.append(
-                f"{vertex.name} has no WATERMARK, so event time after it stands still until it ends; declare one on its table"
-            )
+            if silent & followers and waited_for & followers:
+                lines.append(
+                    f"{vertex.name} has no WATERMARK, so event time{whose} stands still until it ends; declare one on its table"
+                )
             continue
         splits = [(n.subtask, s) for n in notes for src in n.sources if src.vertex == vertex.id for s in src.splits]
-        lines += _slowest_splits(vertex.name, splits, spec.idle_timeout_ms, now_ms)
+        if splits and all(s.is_idle for _, s in splits):
+            lines.append(_all_idle(vertex.name, whose, splits, now_ms))
+        elif waited_for & followers:
+            lines += _slowest_splits(vertex.name, whose, splits, spec.idle_timeout_ms, now_ms)
     return lines
 
 
-def _slowest_splits(name: str, splits: list[tuple[int, SplitNote]], timeout_ms: int, now_ms: int) -> list[str]:
+def _named(vertices: Sequence[Vertex]) -> str:
+    names = list(dict.fromkeys(v.name for v in vertices))
+    return f" of {' and '.join(names)}" if names else ""
+
+
+def _all_idle(name: str, whose: str, splits: list[tuple[int, SplitNote]], now_ms: int) -> str:
+    reached = max(s.watermark_ms for _, s in splits)
+    since = [s.dry_since_ms for _, s in splits if s.dry_since_ms is not None]
+    dry_s = max(0, now_ms - max(since, default=now_ms)) / 1000
+    which = "split" if len(splits) == 1 else f"all {len(splits)} splits"
+    return (
+        f"{name} is idle ({which} without rows for {dry_s:.1f} s): it does not hold event time{whose} back, and does not move it on from "
+        f"{_time(reached)} either; a row or its end would"
+    )
+
+
+def _slowest_splits(name: str, whose: str, splits: list[tuple[int, SplitNote]], timeout_ms: int, now_ms: int) -> list[str]:
     active = [(w, s) for w, s in splits if not s.is_idle]
     lowest = min((s.watermark_ms for _, s in active), default=MAX_WATERMARK)
+    ahead = max((s.watermark_ms for _, s in active), default=lowest)
     lines = []
     for worker, split in active:
-        if split.watermark_ms != lowest or split.dry_since_ms is None:
+        if split.watermark_ms != lowest:
             continue
-        dry_s = max(0, now_ms - split.dry_since_ms) / 1000
-        if timeout_ms > 0:
-            release = f"it counts as idle after {timeout_ms / 1000:g} s without rows"
-        else:
-            release = "it never counts as idle (table.exec.source.idle-timeout is 0)"
-        lines.append(
-            f"split {split.id} of {name} (worker {worker}) holds event time at {_time(lowest)}: it has had no rows for "
-            f"{dry_s:.1f} s; a later row or its end would release it; {release}"
-        )
+        holds = f"split {split.id} of {name} (worker {worker}) holds event time{whose} at {_time(lowest)}: "
+        if split.dry_since_ms is not None:
+            dry_s = max(0, now_ms - split.dry_since_ms) / 1000
+            lines.append(
+                holds
+                + f"it has had no rows for {dry_s:.1f} s; a later row or its end would release it; {_idle_rule(timeout_ms)}"
+            )
+        elif ahead > lowest and lowest > MIN_WATERMARK:
+            lines.append(
+                holds + f"it is being read and is behind, others have come to {_time(ahead)}; its further rows release it"
+            )
     return lines
+
+
+def _idle_rule(timeout_ms: int) -> str:
+    if timeout_ms > 0:
+        return f"it counts as idle after {timeout_ms / 1000:g} s without rows"
+    return "it never counts as idle (table.exec.source.idle-timeout is 0)"
 
 
 def _followers(graph: JobGraph, source: int) -> set[int]:

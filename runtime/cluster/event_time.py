@@ -18,9 +18,6 @@ from tableapi.functions.registry import SessionContext
 from tableapi.runtime.planner.graph import WatermarkSpec
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
 
-INTERVAL_MS = 200
-"""A watermark that has grown by less is not worth a cut (Flink: pipeline.auto-watermark-interval)."""
-
 MAX_CUTS = 64
 """Cuts of one batch at most: of what is very disordered, some late rows count as in time rather than every batch being tiny."""
 
@@ -48,7 +45,9 @@ def event_times(spec: WatermarkSpec, session: SessionContext) -> Callable[[pl.Da
     return evaluate
 
 
-def cuts(rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX_WATERMARK) -> list[int]:
+def cuts(
+    rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX_WATERMARK, interval_ms: int = 200
+) -> list[int]:
     """Where a batch is to be cut so that the watermark moves on before each row that is late.
 
     Args:
@@ -56,6 +55,7 @@ def cuts(rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX
         reached_ms: Highest watermark of the rows before the batch.
         shown_ms: The watermark that the operators have seen.
         ceiling_ms: The watermark can not be shown to be above this, for other splits' sake.
+        interval_ms: A watermark that has grown by no more is not worth a cut (Flink: pipeline.auto-watermark-interval).
 
     Returns:
         Rising row numbers; 0 when what came before has to be shown first.
@@ -69,7 +69,7 @@ def cuts(rows: EventTimes, reached_ms: int, shown_ms: int, ceiling_ms: int = MAX
     late = np.flatnonzero(rows.times < before)
     found: list[int] = []
     while len(late) and len(found) < MAX_CUTS:
-        late = late[before[late] - INTERVAL_MS > max(shown_ms, MIN_WATERMARK + INTERVAL_MS)]
+        late = late[before[late] - interval_ms > max(shown_ms, MIN_WATERMARK + interval_ms)]
         if len(late):
             found.append(int(late[0]))
             shown_ms = int(before[late[0]])

@@ -9,6 +9,7 @@ from tableapi.runtime.cluster.handle import JobRecord, JobStatus
 from tableapi.runtime.cluster.lifecycle import SinkSession, assign_splits, measure
 from tableapi.runtime.cluster.protocol import failure_trace
 from tableapi.runtime.cluster.task import Task
+from tableapi.runtime.cluster.watermarks import GroupTimes
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.failures import clean_failures
 from tableapi.runtime.planner.graph import JobGraph
@@ -38,9 +39,12 @@ def _run(graph: JobGraph, job: int, record: JobRecord) -> bool:
         sinks.begin()
         stack.callback(lambda: task.close(success))
         task.open()
+        alignment = GroupTimes(graph)
         while not task.is_done and not record.cancel_requested:
             task.step()
             record.notice_late(task.metrics())
+            if alignment.is_needed:
+                task.align(alignment.slowest([task.note()]))
             if inspection := record.next_inspection():
                 record.answer(inspection, task.state(), task.late_rows())
         record.late_rows = task.late_rows()

@@ -156,6 +156,14 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True)
+class Align:
+    """How far the slowest split of each alignment group has come; groups without an active split are left out."""
+
+    job: int
+    groups: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """All inputs of this worker have ended; `late`: the rows that came too late for its operators."""
 

@@ -78,6 +78,9 @@ class SourceRun(Emitter):
         self._pending_rows = 0
         self._flushed_s = 0.0
         self._watermark_ms = self._firm_ms = MIN_WATERMARK
+        self.alignment = None if vertex.step.watermark is None else vertex.step.watermark.alignment
+        self._limit_ms = MAX_WATERMARK if self.alignment is None else MIN_WATERMARK
+        self._emit_interval_ms = 200 if vertex.step.watermark is None else vertex.step.watermark.emit_interval_ms
         self._is_idle = False
         self.has_ended = False
         self._prepare: Callable[[Batch], Iterator[Batch]] = lambda batch: iter((batch,))
@@ -116,15 +119,22 @@ class SourceRun(Emitter):
         """When (monotonic seconds) `step` may have something to do without a descriptor saying so; None: never."""
         if self.has_ended:
             return None
-        times = [s.next_poll_s for s in self.splits if not s.has_finished]
+        times = [s.next_poll_s for s in self.splits if not s.has_finished and s.watermark_ms <= self._limit_ms]
         if self._pending:
             times.append(self._flushed_s + self._config.linger_ms / 1000)
-        return min(times, default=0.0)
+        return min(times, default=0.0 if self._limit_ms == MAX_WATERMARK else None)
+
+    def align(self, group_ms: int | None) -> None:
+        """The slowest split of the alignment group has reached `group_ms` (None: the group has no active split)."""
+        assert self.alignment is not None
+        self._limit_ms = MAX_WATERMARK if group_ms is None else group_ms + self.alignment.max_drift_ms
 
     def note(self) -> SourceNote:
         """Where the splits stand."""
         splits = tuple(
-            SplitNote(s.split.id, s.watermark_ms, s.dry_since_ms, s.is_idle) for s in self.splits if not s.has_finished
+            SplitNote(s.split.id, s.watermark_ms, s.dry_since_ms, s.is_idle, s.watermark_ms > self._limit_ms)
+            for s in self.splits
+            if not s.has_finished
         )
         return SourceNote(self.vertex.id, splits, not self.has_ended and not self.has_credit)
 
@@ -136,7 +146,7 @@ class SourceRun(Emitter):
 
     def _read_one(self) -> bool:
         now_s = time.monotonic()
-        due = [s for s in self.splits if not s.has_finished and s.next_poll_s <= now_s]
+        due = [s for s in self.splits if not s.has_finished and s.next_poll_s <= now_s and s.watermark_ms <= self._limit_ms]
         due.sort(key=lambda s: s.watermark_ms)
         for state in due:
             result = state.reader.read(self._config.max_batch_rows)
@@ -202,7 +212,7 @@ class SourceRun(Emitter):
         if self._firm_ms < self._watermark_ms and int(rows.times.min()) < self._watermark_ms:
             self._firm_ms = self._watermark_ms
             self.forward(Watermark(self._firm_ms, is_firm=True))
-        for end in (*cuts(rows, state.watermark_ms, self._watermark_ms, ceiling_ms), batch.height):
+        for end in (*cuts(rows, state.watermark_ms, self._watermark_ms, ceiling_ms, self._emit_interval_ms), batch.height):
             if end > start:
                 self._add(batch.slice(start, end - start))
                 state.watermark_ms = max(state.watermark_ms, int(rows.watermarks[start:end].max()))
@@ -236,11 +246,13 @@ class SourceRun(Emitter):
             return
         open_splits = [s for s in self.splits if not s.has_finished]
         active = [s.watermark_ms for s in open_splits if not s.is_idle]
-        self._set_idle(bool(open_splits) and not active)
-        if active and min(active) > self._watermark_ms:
-            self._watermark_ms = self.metrics.watermark_ms = min(active)
+        # When all are idle, time is what the furthest has reached, as where channels meet: it must not depend on which worker reads what.
+        reached_ms = min(active) if active else max((s.watermark_ms for s in open_splits), default=MIN_WATERMARK)
+        if reached_ms > self._watermark_ms:
+            self._watermark_ms = self.metrics.watermark_ms = reached_ms
             self._firm_ms = self._watermark_ms if is_firm else self._firm_ms
             self.forward(Watermark(self._watermark_ms, is_firm))
+        self._set_idle(bool(open_splits) and not active)
 
     def _set_idle(self, is_idle: bool) -> None:
         if is_idle != self._is_idle:

@@ -268,6 +268,12 @@ class Task:
         tables = {run.vertex.uid: run.operator.state() for run in self._runs.values()}
         return {uid: named for uid, named in tables.items() if named}
 
+    def align(self, groups: Mapping[str, int]) -> None:
+        """Tells the sources how far the slowest split of each alignment group has come."""
+        for source in self._sources:
+            if source.alignment is not None:
+                source.align(groups.get(source.alignment.group))
+
     def late_rows(self) -> StateTables:
         """The newest rows that came too late, of the operators that had some, by uid and input."""
         tables = {run.vertex.uid: run.operator.context.late.tables() for run in self._runs.values()}
@@ -280,7 +286,10 @@ class Task:
             held = {run.channel_sources[c] for c in run.tracker.held_back_by()}
             if held:
                 waits.append((vertex_id, tuple(sorted(held))))
-        return WorkerNote(self.subtask, tuple(s.note() for s in self._sources), tuple(waits))
+        timers: dict[int, int] = {}
+        for time_ms, vertex_id in self._timers:
+            timers[vertex_id] = min(time_ms, timers.get(vertex_id, time_ms))
+        return WorkerNote(self.subtask, tuple(s.note() for s in self._sources), tuple(waits), tuple(sorted(timers.items())))
 
     def close(self, success: bool) -> None:
         """Ends the job here: readers, operators, writers. Every one is closed, also when another one fails to.

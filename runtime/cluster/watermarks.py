@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from tableapi.runtime.cluster.diagnosis import WorkerNote
+from tableapi.runtime.planner.graph import JobGraph, SourceSpec
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
 
 
@@ -64,3 +68,26 @@ class WatermarkTracker:
         else:
             combined = max(self._watermarks[c] for c in open_channels)
         self.watermark_ms = max(self.watermark_ms, combined)
+
+
+class GroupTimes:
+    """How far the alignment groups of a job have come, from what its workers say of their splits."""
+
+    def __init__(self, graph: JobGraph) -> None:
+        specs = {v.id: v.step.watermark for v in graph.vertices if isinstance(v.step, SourceSpec)}
+        self._alignments = {i: spec.alignment for i, spec in specs.items() if spec is not None and spec.alignment is not None}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the job has alignment groups."""
+        return bool(self._alignments)
+
+    def slowest(self, notes: Sequence[WorkerNote]) -> dict[str, int]:
+        """By group the event time of the active split that is furthest behind; groups without one are left out."""
+        found: dict[str, int] = {}
+        for source in (s for note in notes for s in note.sources if s.vertex in self._alignments):
+            group = self._alignments[source.vertex].group
+            for split in source.splits:
+                if not split.is_idle:
+                    found[group] = min(found.get(group, MAX_WATERMARK), split.watermark_ms)
+        return found

@@ -27,6 +27,7 @@ from tableapi.runtime.cluster.diagnosis import WorkerNote
 from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.prints import PrintStream
 from tableapi.runtime.cluster.protocol import (
+    Align,
     ChannelMessage,
     Close,
     Closed,
@@ -136,6 +137,8 @@ class Worker:
                 self._serve(order)
             case Define(job=job) | Delivery(job=job) if self._server is not None and job == self._job:
                 self._work(order)
+            case Align(job=job, groups=groups) if job == self._job and self._task is not None:
+                self._task.align(groups)
             case Inspect(job=job) if job == self._job:
                 self._inspect()
             case Handed(message=Peer(worker_id=worker_id), fd=fd):

@@ -54,12 +54,26 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Alignment:
+    """The splits of all sources of a group wait for each other: none reads on that is more than `max_drift_ms` of event time ahead of
+    the one furthest behind."""
+
+    group: str
+    max_drift_ms: int
+
+
+@dataclass(frozen=True)
 class WatermarkSpec:
-    """How the watermarks of a source's splits follow from its rows: `column` (event time) and the expression over a row."""
+    """How the watermarks of a source's splits follow from its rows: `column` (event time) and the expression over a row.
+
+    `emit_interval_ms`: a watermark that has grown by more is shown before a row that is late by it.
+    """
 
     column: str
     expression: Rex
     idle_timeout_ms: int
+    alignment: Alignment | None = None
+    emit_interval_ms: int = 200
 
 
 @dataclass(frozen=True)

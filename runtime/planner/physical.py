@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tableapi.errors import ChangelogError, UnsupportedError
@@ -41,29 +41,15 @@ from tableapi.runtime.planner.graph import (
     SinkSpec,
     SourceSpec,
     Vertex,
-    WatermarkSpec,
 )
 from tableapi.runtime.planner.inline import FrameSource, values_frame
 from tableapi.runtime.planner.multi_join import FlatJoin, flat_join
+from tableapi.runtime.planner.settings import PlannerSettings
 from tableapi.runtime.planner.tables import Tables
+from tableapi.runtime.planner.watermark import watermark_spec
 from tableapi.tablespec import RowSchema, TimeKind
 
 MULTI_JOIN = "table.optimizer.multi-join.enabled"
-
-
-@dataclass(frozen=True)
-class PlannerSettings:
-    """Session settings that shape operators.
-
-    Args:
-        idle_timeout_ms: After so long without rows a split no longer holds the watermark back; 0: never.
-        state_ttl_ms: How long state of unbounded operators is kept; None: for ever.
-        options: The session configuration as text.
-    """
-
-    idle_timeout_ms: int = 5_000
-    state_ttl_ms: int | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,8 +140,7 @@ class PhysicalPlanner:
         watermark = None
         schema = scan.schema
         if assigner is not None:
-            idle = self._idle_timeout(scan)
-            watermark = WatermarkSpec(assigner.column, assigner.watermark, idle)
+            watermark = watermark_spec(assigner, scan.table, self.settings)
             schema = assigner.schema
         name = f"Source[{scan.table.identifier.name}]"
         vertex = self._add(name, SourceSpec(source, scan.schema, watermark, calc), schema)
@@ -163,14 +148,6 @@ class PhysicalPlanner:
         if normalize and RowKind.UPDATE_AFTER in source.changelog and RowKind.UPDATE_BEFORE not in source.changelog:
             return self._normalized(stream, scan)
         return stream
-
-    def _idle_timeout(self, scan: n.Scan) -> int:
-        from tableapi.durations import parse_duration
-
-        text = scan.table.options.get("scan.watermark.idle-timeout")
-        if text is None:
-            return self.settings.idle_timeout_ms
-        return round(parse_duration(text).total_seconds() * 1000)
 
     def _normalized(self, stream: Stream, scan: n.Scan) -> Stream:
         from tableapi.runtime.stream.changelog import ChangelogNormalizeSpec

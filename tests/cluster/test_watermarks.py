@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from jobs import TIMED, Apply, GraphBuilder, ListReader, ListSource, hash_on, rows_of, timed
+from jobs import TIMED, Apply, GraphBuilder, ListReader, ListSource, hash_on, rows_of, timed, wait_until
 
+from tableapi.plan.rex import Ref
 from tableapi.runtime.cluster.coordinator import LocalExecutor
 from tableapi.runtime.cluster.event_time import EventTimes, cuts
 from tableapi.runtime.cluster.task import Task
 from tableapi.runtime.cluster.watermarks import WatermarkTracker
 from tableapi.runtime.exchange.reactor import Reactor
-from tableapi.runtime.planner.graph import Edge, JobConfig
+from tableapi.runtime.planner.graph import Alignment, Edge, JobConfig, SourceSpec, WatermarkSpec
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
-from tableapi.testing import ManualClock
+from tableapi.testing import JobClock, ManualClock
 
 
 def test_minimum_over_channels_never_goes_back():
@@ -222,3 +223,51 @@ def test_late_rows_are_late_within_one_batch_and_across_joined_ones():
     assert bench.steps() == [[1], 5000, [2, 3], MAX_WATERMARK]
     bench = Bench([timed((1, 1, 5000)), timed((1, 2, 1000)), timed((1, 3, 9000))], is_bounded=True, linger_ms=10_000)
     assert bench.steps() == [[1], 5000, [2, 3], MAX_WATERMARK]
+
+
+def test_watermarks_of_every_row():
+    """With an interval of 0 a watermark that has grown by anything is shown before a row that is late by it."""
+    rows = np.array([1_000, 1_100, 1_000, 1_300, 1_200], dtype=np.int64)
+    assert cuts(EventTimes(rows, rows), MIN_WATERMARK, MIN_WATERMARK, interval_ms=0) == [2, 4]
+
+
+def aligned(builder, source, max_drift_ms):
+    """A source in an alignment group."""
+    spec = WatermarkSpec("ts", Ref(TIMED["ts"].type, "ts"), 10_000, Alignment("g", max_drift_ms))
+    return builder.add(SourceSpec(source, TIMED, spec), schema=TIMED)
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 3])
+def test_splits_of_an_alignment_group_wait_for_each_other(executor: LocalExecutor, tmp_path, parallelism):
+    """Across splits, sources and workers. The split without rows holds the others until it counts as idle; the one behind holds them after."""
+    clock = JobClock(tmp_path / "clock", 1_000_000)
+    builder = GraphBuilder(JobConfig(parallelism=parallelism, max_batch_rows=10, linger_ms=0, clock_file=str(clock.path)))
+    fast = tuple(timed(*((1, i, 1000 * i) for i in range(at, at + 10))) for at in range(0, 100, 10))
+    slow = (timed((2, 100, 20_000)),)
+    one = aligned(builder, ListSource((fast, ()), is_bounded=False), 15_000)
+    other = aligned(builder, ListSource((slow,), is_bounded=False), 15_000)
+    union = builder.add(Apply(), Edge(one), Edge(other), schema=TIMED)
+    handle = executor.submit(builder.collect(union, schema=TIMED))
+
+    def rows_of(source):
+        return {v.uid: v.rows_out for v in handle.metrics().vertices}[f"v{source}"]
+
+    wait_until(lambda: (rows_of(one), rows_of(other)) == (10, 1))
+    wait_until(lambda: handle.why_no_output().count("more than 15 s ahead of the slowest split of alignment group 'g'") == 2)
+    clock.advance(10_000)
+    wait_until(lambda: rows_of(one) == 40)
+    wait_until(lambda: "SourceSpec does not read split 0 (worker 0, at 1970-01-01 00:00:39.000)" in handle.why_no_output())
+    assert (rows_of(one), rows_of(other)) == (40, 1)
+    clock.advance(10_000)
+    wait_until(lambda: rows_of(one) == 100)
+    handle.cancel()
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_a_split_that_has_ended_holds_nobody(executor: LocalExecutor, parallelism):
+    builder = GraphBuilder(JobConfig(parallelism=parallelism, max_batch_rows=10, linger_ms=0))
+    fast = tuple(timed(*((1, i, 1000 * i) for i in range(at, at + 10))) for at in range(0, 100, 10))
+    one = aligned(builder, ListSource((fast,)), 5_000)
+    other = aligned(builder, ListSource(((timed((2, 100, 20_000)),),)), 5_000)
+    union = builder.add(Apply(), Edge(one), Edge(other), schema=TIMED)
+    assert rows_of(executor.submit(builder.collect(union, schema=TIMED))).height == 101
