@@ -145,16 +145,16 @@ def prepare_batch(plans: Sequence[n.Node], settings: ExecutionSettings) -> Batch
 
     tables = Tables(is_streaming=False)
     final = optimized(plans, settings, tables)
-    return BatchExecution(final, settings, tables, function_runner(final, settings))
+    return BatchExecution(final, settings, tables, function_runner(final, settings, tables))
 
 
-def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings) -> Callable[[], FunctionRunner]:
+def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings, tables: Tables) -> Callable[[], FunctionRunner]:
     """What makes the place where a bounded plan's Python functions run."""
     from tableapi.runtime.udf_scope import FunctionScope
     from tableapi.runtime.udf_settings import function_settings, runs_in_processes
 
     of_session = function_settings(settings.options, settings.name)
-    if not runs_in_processes(plans, settings.options, _is_tiny(plans)):
+    if not runs_in_processes(plans, settings.options, lambda: _is_small(plans, tables)):
         return lambda: FunctionScope(of_session)
     return lambda: _shared_executor().functions(settings.parallelism, of_session)
 
@@ -183,9 +183,8 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
 
     tables = Tables(is_streaming=True)
     shared = note_read_fields(share_sources(optimized(plans, settings, tables)))
-    is_tiny = _is_tiny(shared)
     config = JobConfig(
-        parallelism=1 if is_tiny else settings.parallelism,
+        parallelism=1 if _is_tiny(shared) else settings.parallelism,
         max_batch_rows=settings.max_batch_rows,
         linger_ms=settings.linger_ms,
         session=settings.session(),
@@ -193,13 +192,35 @@ def plan_stream(plans: Sequence[n.Node], settings: ExecutionSettings) -> JobGrap
         name=settings.name,
         clock_file=settings.options.get("pipeline.clock-file") or None,
         functions=function_settings(settings.options, settings.name),
-        is_isolated=runs_in_processes(shared, settings.options, is_tiny),
+        is_isolated=runs_in_processes(shared, settings.options, lambda: _is_small(shared, tables)),
     )
     planner = PlannerSettings(settings.idle_timeout_ms, settings.state_ttl_ms, settings.options)
     return plan_job(shared, tables, config, planner)
 
 
 TINY_ROWS = 10_000
+
+
+def _is_small(plans: Sequence[n.Node], tables: Tables) -> bool:
+    """Whether there are few rows, in the plans and in bounded tables that know how many they have."""
+    rows = 0
+    for node in (node for plan in plans for node in n.walk(plan)):
+        if isinstance(node, n.Scan):
+            known = tables.statistics(node).rows if tables.source(node).is_bounded else None
+            if known is None:
+                return False
+            rows += known
+        elif isinstance(node, n.LookupJoin):
+            return False
+        else:
+            rows += _rows_in(node)
+    return rows <= TINY_ROWS
+
+
+def _rows_in(node: n.Node) -> int:
+    if isinstance(node, n.Inline):
+        return node.data.frame.height
+    return len(node.rows) if isinstance(node, n.Values) else 0
 
 
 def _is_tiny(plans: Sequence[n.Node]) -> bool:
@@ -209,10 +230,7 @@ def _is_tiny(plans: Sequence[n.Node]) -> bool:
         for node in n.walk(plan):
             if isinstance(node, n.Scan | n.LookupJoin):
                 return False
-            if isinstance(node, n.Inline):
-                rows += node.data.frame.height
-            elif isinstance(node, n.Values):
-                rows += len(node.rows)
+            rows += _rows_in(node)
     return rows <= TINY_ROWS
 
 

@@ -5,7 +5,7 @@ May import plan, connectors.options and the functions' runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -83,10 +83,10 @@ def _asynchronous(options: Mapping[str, str]) -> AsyncSettings:
     )
 
 
-def runs_in_processes(plans: Sequence[n.Node], options: Mapping[str, str], is_tiny: bool) -> bool:
+def runs_in_processes(plans: Sequence[n.Node], options: Mapping[str, str], is_small: Callable[[], bool]) -> bool:
     """Whether the Python functions of a job run in worker processes.
 
-    They do unless the job is tiny: then starting a process would take longer than the job. `python.execution-mode` decides where
+    They do unless the job is small: then starting a process would take longer than the job. `python.execution-mode` decides where
     it is set. Functions that have archives always do, because they run in the archives' folder.
 
     Raises:
@@ -99,9 +99,9 @@ def runs_in_processes(plans: Sequence[n.Node], options: Mapping[str, str], is_ti
         )
     if options.get(ARCHIVES) and mode == "thread":
         raise ValidationError("functions that have archives run in worker processes", fix="leave 'python.execution-mode' out")
-    if mode == "thread" or (is_tiny and not mode and not options.get(ARCHIVES)):
+    if mode == "thread" or not any(True for _ in python_functions(plans)):
         return False
-    return any(True for _ in python_functions(plans))
+    return bool(mode or options.get(ARCHIVES)) or not is_small()
 
 
 def python_functions(plans: Sequence[n.Node]) -> Iterator[Any]:

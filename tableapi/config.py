@@ -64,6 +64,20 @@ OPTIONS = (
     ConfigOption("execution.checkpointing.dir", "string", "", "Where checkpoints are written."),
     ConfigOption("execution.checkpointing.savepoint-dir", "string", "", "Where savepoints are written by default."),
     ConfigOption("restart-strategy.type", "string", "", "What to do when a job fails."),
+    ConfigOption(
+        "python.execution-mode",
+        "string",
+        "",
+        "Where Python functions run: process or thread; in processes unless a job is small.",
+    ),
+    ConfigOption("python.files", "string", "", "Files, folders and zips with modules for functions, with commas between them."),
+    ConfigOption("python.archives", "string", "", "Archives for functions, path#name, with commas between them."),
+    ConfigOption("python.requirements", "string", "", "A requirements file whose packages must be there."),
+    ConfigOption("table.exec.async-scalar.max-concurrent-operations", "int", "10", "Rows that a coroutine awaits at a time."),
+    ConfigOption("table.exec.async-scalar.timeout", "duration", "3 min", "How long a row may take, over all its tries."),
+    ConfigOption("table.exec.async-scalar.retry-strategy", "string", "FIXED_DELAY", "FIXED_DELAY, or NO_RETRY."),
+    ConfigOption("table.exec.async-scalar.max-attempts", "int", "3", "How often a row is tried."),
+    ConfigOption("table.exec.async-scalar.retry-delay", "duration", "100 ms", "Time between two tries."),
     ConfigOption("python.executable", "string", "python", "Accepted; Python functions run in this interpreter."),
 )
 """The keys that this engine acts on."""

@@ -63,6 +63,18 @@ def test_tiny_jobs_and_thread_mode_run_here(env):
     assert os.getpid() not in values(large)["p"].to_list()
 
 
+def test_jobs_over_small_files_run_here(tmp_path):
+    for name, count, is_here in (("small", 10, True), ("large", 100_000, False)):
+        (tmp_path / name).write_text("".join(f"{i}\n" for i in range(count)))
+        for is_batch in (True, False):
+            env = environment(is_batch, mode=None, parallelism=1)
+            env.execute_sql(
+                f"CREATE TABLE t (a BIGINT) WITH ('connector'='filesystem', 'path'='{tmp_path}/{name}', 'format'='csv')"
+            )
+            found = values(env.from_path("t").select(process_id(col("a")).alias("p")))["p"].unique().to_list()
+            assert (found == [os.getpid()]) == is_here
+
+
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValidationError, match="process, thread"):
         numbers(environment(mode="proces")).select(plus_one(col("a"))).execute()
