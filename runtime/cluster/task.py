@@ -27,11 +27,16 @@ from tableapi.runtime.exchange.link import Link
 from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex
+from tableapi.runtime.stream.accounting import live_keys, state_bytes
 from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
 from tableapi.runtime.udf_scope import FunctionScope
 
 Assignment = Mapping[int, Sequence[Split]]
 """The splits that a worker reads, by vertex id."""
+
+
+MEASURE_INTERVAL_S = 0.5
+"""How often the size of state is looked at."""
 
 
 class Task:
@@ -75,6 +80,7 @@ class Task:
         self._functions: list[tuple[Emitter, FunctionScope]] = []
         self._next_source = 0
         self._has_told_idle = False
+        self._measured_s = time.monotonic()
         self._build(lay_out(graph, graph.config.parallelism))
 
     def _build(self, layout: Layout) -> None:
@@ -211,6 +217,19 @@ class Task:
         else:
             own_wait_s = self._wait_s()
             self.reactor.poll(min((w for w in (own_wait_s, wait_s) if w is not None), default=None))
+        now_s = time.monotonic()
+        if now_s - self._measured_s >= MEASURE_INTERVAL_S or self.is_done:
+            self._measured_s = now_s
+            self._measure_state()
+
+    def _measure_state(self) -> None:
+        """Puts the size of each operator's state, and its keys, among its counters."""
+        for run in self._runs.values():
+            if not isinstance(run.vertex.step, SinkSpec | CollectSpec):
+                run.metrics.counters["state_bytes"] = state_bytes(run.operator)
+                keys = live_keys(run.operator)
+                if keys is not None:
+                    run.metrics.counters["keys"] = keys
 
     def _fire_timer(self) -> bool:
         if not self._timers or self._timers[0][0] > self.clock.now_ms():

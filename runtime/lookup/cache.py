@@ -59,11 +59,6 @@ class PartialCache:
         """Number of keys."""
         return self._index.count
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return self._index.size_bytes + self._rows.size_bytes
-
     def get(self, keys: pl.DataFrame, now_ms: int) -> tuple[pl.DataFrame, Mask]:
         """The rows of the keys (distinct) that are known, and which keys are not."""
         slots = self._index.find(keys)

@@ -39,11 +39,6 @@ class FoundRows:
         """Number of remembered rows."""
         return self._instances.count
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return self._index.size_bytes + self._answers.size_bytes
-
     def put(
         self, left: pl.DataFrame, positions: Ids, right: pl.DataFrame, now_ms: int, set_timer: Callable[[int], None]
     ) -> None:

@@ -52,11 +52,6 @@ class LookupTable:
         """Number of rows."""
         return self._rows.count
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return self._index.size_bytes + self._rows.size_bytes + (0 if self._equal is None else self._equal.size_bytes)
-
     def apply(self, frame: pl.DataFrame, kinds: pl.Series | None) -> None:
         """Takes changes in their order."""
         if self._equal is None:

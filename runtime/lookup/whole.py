@@ -42,11 +42,6 @@ class WholeLookup:
         """Number of rows held."""
         return 0 if self._reader is None else self._reader.table.count
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory held."""
-        return 0 if self._reader is None else self._reader.table.size_bytes
-
     def rows(self) -> pl.DataFrame:
         """The rows held."""
         return pl.DataFrame(schema=self._asked.table.to_polars()) if self._reader is None else self._reader.table.rows()

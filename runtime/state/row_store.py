@@ -188,7 +188,9 @@ class Chains:
 
         if not len(owners):
             return NONE, NONE
-        ids, positions = kernels.chain_collect(owners, self._heads, self._following, self.total(owners))
+        # Counting makes room for the owners, which may move the arrays.
+        count = self.total(owners)
+        ids, positions = kernels.chain_collect(owners, self._heads, self._following, count)
         return ids, positions
 
     def lengths(self, owners: Ids) -> Ids:

@@ -250,10 +250,8 @@ class LookupJoin(Operator):
             self.context.set_timer(min(times))
 
     def _report(self) -> None:
-        metrics, cache = self.context.metrics, self._keyed.cache if self._keyed is not None else None
+        metrics = self.context.metrics
         metrics["waiting_rows"] = sum(q.batch.height for q in self._queue if isinstance(q, Question))
-        sizes = [part.size_bytes for part in (self._memory, self._whole, cache) if part is not None]
-        metrics["state_bytes"] = sum(sizes)
         if self._memory is not None:
             metrics["keys"] = self._memory.count
 

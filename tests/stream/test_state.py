@@ -114,6 +114,15 @@ def test_chains_keep_order_and_lose_what_is_removed():
     assert chains.last(np.array([7, 2])).tolist() == [3, -1]
 
 
+def test_collecting_owners_that_chains_have_never_seen():
+    """Room for owners is made first: the arrays that are read must be those that have it."""
+    chains = Chains()
+    chains.append(np.array([0]), np.array([0]))
+    owners = np.arange(1_000_000)
+    ids, positions = chains.collect(owners)
+    assert (ids.tolist(), positions.tolist()) == ([0], [0])
+
+
 @pytest.mark.parametrize("dtype", [pl.String(), pl.Binary(), pl.List(pl.String()), pl.Struct({"a": pl.String()})])
 def test_a_kept_row_does_not_keep_its_batch_in_memory(dtype):
     """What is stored is a copy: the same values, but not the buffers that the batch brought."""
