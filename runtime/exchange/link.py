@@ -16,12 +16,14 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tableapi.errors import StreamClosedError
-from tableapi.runtime.exchange import codec
 from tableapi.runtime.exchange.shared_memory import RingReader, RingWriter, anonymous_file
 from tableapi.runtime.stream.batch import Batch
+
+if TYPE_CHECKING:
+    from tableapi.runtime.exchange.codec import Encoded
 
 RING_BYTES = 16 * 1024 * 1024
 """Space of one direction. Batches that are larger travel in memory of their own."""
@@ -202,6 +204,8 @@ class Link:
         return self._next_batch_frame(item)
 
     def _next_batch_frame(self, item: _Waiting) -> bool:
+        from tableapi.runtime.exchange import codec
+
         encoded = codec.encode(item.batch)
         head = _BATCH.pack(item.job, item.channel, item.batch.height, item.cost)
         if encoded.size <= INLINE_BYTES:
@@ -287,6 +291,8 @@ class Link:
                 received.append(self._take_batch(kind, body))
 
     def _take_batch(self, kind: int, body: memoryview) -> Delivery:
+        from tableapi.runtime.exchange import codec
+
         job, channel, height, cost = _BATCH.unpack_from(body)
         rest = body[_BATCH.size :]
         if kind == _Kind.INLINE:
@@ -322,7 +328,9 @@ def _frame(kind: int, body: bytes) -> memoryview:
     return memoryview(_HEADER.pack(kind, len(body)) + body)
 
 
-def _written_file(encoded: codec.Encoded) -> int:
+def _written_file(encoded: Encoded) -> int:
+    from tableapi.runtime.exchange import codec
+
     fd = anonymous_file(encoded.size)
     with mmap.mmap(fd, encoded.size) as memory:
         codec.write(encoded, memory, 0)
