@@ -21,7 +21,7 @@ Equal values of different widths (INT 1, BIGINT 1) hash alike; so do timestamps 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -68,9 +68,14 @@ def stable_hash(frame: pl.DataFrame, keys: Sequence[str] | None = None) -> UInt6
     >>> stable_hash(pl.DataFrame({"id": [1, None], "s": ["a", ""]})).tolist()
     [12984943745159959915, 17051392452234113155]
     """
-    result = np.zeros(frame.height, dtype=np.uint64)
-    for name in frame.columns if keys is None else keys:
-        result = mix(result + GOLDEN + hash_column(frame[name]))
+    return combined((hash_column(frame[name]) for name in (frame.columns if keys is None else keys)), frame.height)
+
+
+def combined(columns: Iterable[UInt64Array], height: int) -> UInt64Array:
+    """The hashes of `height` rows from those of their columns, in order."""
+    result = np.zeros(height, dtype=np.uint64)
+    for hashes in columns:
+        result = mix(result + GOLDEN + hashes)
     return result
 
 

@@ -69,6 +69,35 @@ def insert_words(start: int, words: Any, table: Any, keys: Any, free: Any, state
 
 
 @kernel
+def _mix(h: Any) -> Any:
+    h ^= h >> np.uint64(30)
+    h *= np.uint64(0xBF58476D1CE4E5B9)
+    h ^= h >> np.uint64(27)
+    h *= np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
+@kernel
+def hash_texts(unaligned: Any, offsets: Any, hashes: Any) -> None:
+    """The stable hash (see `tableapi.stable_hash`) of pieces of UTF-8: piece i is the bytes `offsets[i]` to `offsets[i + 1]`.
+
+    `unaligned[k]` are the eight bytes from byte k on.
+    """
+    for i in range(len(hashes)):
+        at, end = offsets[i], offsets[i + 1]
+        total = np.uint64(end - at) * np.uint64(0xD6E8FEB86659FD93)
+        number = np.uint64(0)
+        while at < end:
+            word = unaligned[at]
+            if end - at < 8:
+                word &= (np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1)
+            number += np.uint64(1)
+            total += _mix(word ^ (number * np.uint64(0xA0761D6478BD642F)))
+            at += 8
+        hashes[i] = _mix(total)
+
+
+@kernel
 def find_words(words: Any, table: Any, keys: Any, slots: Any) -> None:
     """The slot of each row of `words`, -1 where there is none."""
     mask = np.uint64(len(table) - 1)

@@ -65,3 +65,12 @@ def test_groups_are_even_and_workers_own_ranges():
     workers = worker_of(np.arange(128, dtype=np.uint8), 3)
     assert np.bincount(workers).tolist() == [43, 43, 42]
     assert (np.diff(workers) >= 0).all()
+
+
+def test_much_text_is_hashed_by_a_kernel_to_the_same_groups():
+    rng = np.random.default_rng(3)
+    words = ["", "a", "abcdefg", "abcdefgh", "abcdefghi", "x" * 100, "é" * 5, None]
+    text = pl.Series("s", [words[i] for i in rng.integers(0, 8, 6000)])
+    frame = pl.concat([pl.DataFrame([text]), pl.DataFrame([text.reverse()])], rechunk=False)[7:11_000].with_row_index("n")
+    small = [key_groups(frame[i : i + 500], ["s", "n"]) for i in range(0, frame.height, 500)]
+    assert key_groups(frame, ["s", "n"]).tolist() == np.concatenate(small).tolist()
