@@ -139,13 +139,7 @@ def window_join(node: n.Node) -> n.Node | None:
         return None
     if changelog(node.left) != INSERT_ONLY or changelog(node.right) != INSERT_ONLY:
         return None
-    same = (left.window.kind, left.window.size_ms, left.window.step_ms, left.window.offset_ms) == (
-        right.window.kind,
-        right.window.size_ms,
-        right.window.step_ms,
-        right.window.offset_ms,
-    )
-    if not same or left.window.gap_ms or right.window.gap_ms:
+    if not _same_windows(left.window, right.window):
         return None
     wanted = [{left.start, right.start}, {left.end, right.end}]
     rest, found = [], 0
@@ -160,6 +154,12 @@ def window_join(node: n.Node) -> n.Node | None:
     if found < 2:
         return None
     return n.WindowJoin(node.left, node.right, node.kind, conjunction(rest), (left.start, left.end), (right.start, right.end))
+
+
+def _same_windows(a: n.WindowSpec, b: n.WindowSpec) -> bool:
+    """Whether two inputs have windows of the same kind and lengths, over whatever columns."""
+    lengths = [(w.kind, w.is_event_time, w.size_ms, w.step_ms, w.gap_ms, w.offset_ms) for w in (a, b)]
+    return lengths[0] == lengths[1]
 
 
 def versions_filter(node: n.Node) -> n.Node | None:
