@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tableapi.connectors.base import ReadResult, Split, SplitReader
+from tableapi.errors import ExecutionError
 from tableapi.runtime.cluster.diagnosis import SourceNote, SplitNote
 from tableapi.runtime.cluster.event_time import EventTimes, cuts
 from tableapi.runtime.cluster.vertex import Emitter, Stopwatch
@@ -207,6 +208,7 @@ class SourceRun(Emitter):
                     self._add_timed(state, batch, self._times_of(batch.frame))
 
     def _add_timed(self, state: SplitState, batch: Batch, rows: EventTimes) -> None:
+        self._check_times(batch, rows)
         others = (s.watermark_ms for s in self.splits if not (s is state or s.has_finished or s.is_idle))
         start, ceiling_ms = 0, min(others, default=MAX_WATERMARK)
         if self._firm_ms < self._watermark_ms and int(rows.times.min()) < self._watermark_ms:
@@ -219,6 +221,17 @@ class SourceRun(Emitter):
             if end < batch.height and self._pending:
                 self._flush(is_firm=True)
             start = end
+
+    def _check_times(self, batch: Batch, rows: EventTimes) -> None:
+        """Fails for a row without event time; rows that only take others back may lack it (a tombstone holds just its key)."""
+        is_missing = rows.times == MAX_WATERMARK
+        if is_missing.any() and (is_missing & batch.adds()).any():
+            assert self._spec.watermark is not None
+            column = self._spec.watermark.column
+            raise ExecutionError(
+                f"a row has no event time: column '{column}' is NULL",
+                fix=f"declare the watermark on a computed column that is never NULL, such as COALESCE({column}, …)",
+            )
 
     def _add(self, batch: Batch) -> None:
         if self._pending and self._pending_rows + batch.height > self._config.max_batch_rows:

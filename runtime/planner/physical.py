@@ -319,11 +319,14 @@ class PhysicalPlanner:
         if time_column is not None and len({looks_ahead(call) for call in node.calls}) == 2:
             return self.plan(_with_leads_apart(node, looks_ahead), needs_before)
         source = self.plan(node.input)
+        frame = node.frame
+        if time_column is not None and not is_event_time and frame.lower.kind is n.FrameBoundKind.UNBOUNDED:
+            frame = replace(frame, is_rows=True)  # each row has its own processing time, also within one millisecond
         spec = OverSpec(
             source.schema,
             node.partition_by,
             node.order_by,
-            node.frame,
+            frame,
             node.calls,
             time_column,
             is_event_time,

@@ -92,6 +92,8 @@ def call(call: un.Call) -> None:
             no_untyped_null(arg)
     elif name in _ALL_NULL_REJECTED and call.args and all(is_null(a) for a in call.args):
         no_untyped_null(call.args[0])
+    if call.filter is not None:
+        no_untyped_null(call.filter)
     if name == "LISTAGG" and len(call.args) > 1 and not isinstance(call.args[1], un.Lit):
         raise ValidationError("the separator of LISTAGG must be a literal", where=call.args[1].where)
     if name == "COUNT" and not call.args:

@@ -127,3 +127,15 @@ def test_windows_of_rows(stream, rows, tmp_path):
     assert rows(sliding.group_by(col("w")).select(col("v").min.alias("lo"), col("v").max.alias("hi"))) == [(1, 3), (3, 5)]
     with pytest.raises(ValidationError, match="no start"):
         twos.group_by(col("w")).select(col("w").start)
+
+
+def test_a_running_total_over_processing_time_counts_row_by_row(stream, rows, tmp_path):
+    """RANGE from the first row is the default frame; rows of one millisecond are still no peers."""
+    (tmp_path / "events.json").write_text(ROWS)
+    stream.execute_sql(
+        "CREATE TABLE events (k STRING, v INT, pt AS PROCTIME()) "
+        f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path}', 'format' = 'json')"
+    )
+    counted = stream.sql_query("SELECT k, v, COUNT(*) OVER (PARTITION BY k ORDER BY pt) AS n FROM events")
+    numbers = [n for k, v, n in rows(counted) if k == "a"]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jobs import TIMED, Apply, GraphBuilder, ListReader, ListSource, hash_on, rows_of, timed, wait_until
 
+from tableapi.errors import ExecutionError
 from tableapi.plan.rex import Ref
 from tableapi.runtime.cluster.coordinator import LocalExecutor
 from tableapi.runtime.cluster.event_time import EventTimes, cuts
@@ -151,9 +152,10 @@ def test_small_batches_are_joined_while_they_linger():
     assert bench.steps() == [[1], 10, [2, 3], MAX_WATERMARK]
 
 
-def test_null_times_give_no_watermark():
+def test_a_row_without_event_time_fails():
     nothing = timed((1, 1, 10)).with_columns(ts=None).cast(TIMED.to_polars())
-    assert Bench([nothing, timed((1, 2, 20))]).steps() == [[1], [2], 20]
+    with pytest.raises(ExecutionError, match="column 'ts' is NULL"):
+        Bench([nothing, timed((1, 2, 20))]).steps()
 
 
 def test_timers_follow_the_clock_and_fire_once():
