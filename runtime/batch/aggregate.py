@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from tableapi.functions.registry import SessionContext
-from tableapi.plan.nodes import Aggregate, NamedAgg
+from tableapi.plan.nodes import Aggregate, NamedAgg, grouping_set_ids
 from tableapi.plan.rex import AggCall, Literal
 from tableapi.runtime.batch.context import Lowering
 from tableapi.runtime.expressions import lower as lower_rex
@@ -52,11 +52,10 @@ def lower_aggregate(node: Aggregate, lowering: Lowering) -> pl.LazyFrame:
         return aggregated(frame, node.keys, node.aggregates, lowering).select(node.schema.names or pl.all())
     types = node.schema.to_polars()
     parts = []
-    for keys in node.grouping_sets:
+    for keys, set_id in zip(node.grouping_sets, grouping_set_ids(node.keys, node.grouping_sets), strict=True):
         part = _grouping_set(frame, keys, node, lowering)
         absent = [pl.lit(None, types[k]).alias(k) for k in node.keys if k not in keys]
-        mask = sum(1 << i for i, k in enumerate(reversed(node.keys)) if k not in keys)
-        group_id = [pl.lit(mask, pl.Int64()).alias(node.group_id)] if node.group_id else []
+        group_id = [pl.lit(set_id, pl.Int64()).alias(node.group_id)] if node.group_id else []
         parts.append(part.with_columns(*absent, *group_id).select(list(types)))
     return pl.concat(parts)
 

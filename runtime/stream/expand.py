@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tableapi.plan.nodes import grouping_set_ids
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.operator import Operator
 from tableapi.tablespec import RowSchema
@@ -18,8 +19,8 @@ from tableapi.tablespec import RowSchema
 class ExpandSpec:
     """Each row once per grouping set.
 
-    Output: the input's columns, the keys that are not in the set being NULL, then `group_id` (BIGINT: bit mask of absent keys,
-    the last key is bit 0). An aggregate that reads a key column must read a copy of it projected below. The aggregation above
+    Output: the input's columns, the keys that are not in the set being NULL, then `group_id` (BIGINT: `grouping_set_ids`).
+    An aggregate that reads a key column must read a copy of it projected below. The aggregation above
     groups by the keys and `group_id`.
     """
 
@@ -39,11 +40,10 @@ class Expand(Operator):
     def __init__(self, spec: ExpandSpec) -> None:
         types = spec.input.to_polars()
         self._sets: list[list[pl.Expr]] = []
-        for present in spec.grouping_sets:
+        for present, set_id in zip(spec.grouping_sets, grouping_set_ids(spec.keys, spec.grouping_sets), strict=True):
             absent = [key for key in spec.keys if key not in present]
-            mask = sum(1 << (len(spec.keys) - 1 - spec.keys.index(key)) for key in absent)
             nulls = [pl.lit(None, dtype=types[key]).alias(key) for key in absent]
-            self._sets.append([*nulls, pl.lit(mask, dtype=pl.Int64).alias(spec.group_id)])
+            self._sets.append([*nulls, pl.lit(set_id, dtype=pl.Int64).alias(spec.group_id)])
 
     def process(self, input: int, batch: Batch) -> None:
         for expressions in self._sets:

@@ -188,12 +188,23 @@ def _agg_fields(keys: tuple[str, ...], aggregates: tuple[NamedAgg, ...], source:
     return key_fields + [Field(a.name, a.call.type) for a in aggregates]
 
 
+def grouping_set_ids(keys: tuple[str, ...], sets: tuple[tuple[str, ...], ...]) -> list[int]:
+    """What tells the sets apart: the bit mask of the keys that a set lacks (the last key is bit 0), and above those bits how many
+    equal sets come before it.
+
+    >>> grouping_set_ids(("a", "b"), (("a",), (), ("a",)))
+    [1, 3, 5]
+    """
+    masks = [sum(1 << i for i, key in enumerate(reversed(keys)) if key not in present) for present in sets]
+    return [mask | masks[:i].count(mask) << len(keys) for i, mask in enumerate(masks)]
+
+
 @dataclass(frozen=True)
 class Aggregate(Unary):
     """Groups by columns. Output: keys, then aggregates. No keys: one group, and one row even for no input.
 
     `grouping_sets` (subsets of `keys`) repeats the aggregation per set with the absent keys NULL; then the keys' types are
-    nullable and, when `group_id` is given, a BIGINT column of that name holds the bit mask of absent keys (GROUPING_ID).
+    nullable and, when `group_id` is given, a BIGINT column of that name says which set a row is of (`grouping_set_ids`).
     `window_time` is the key, if any, that stays a time attribute because rows are grouped by the window that it belongs to.
     """
 

@@ -274,10 +274,12 @@ class _Regroup:
         return rex.with_children(tuple(self.apply(c) for c in rex.children))
 
     def _group_id(self, call: Call) -> Rex:
-        """GROUPING(a, b) and GROUPING_ID(a, b): one bit per argument, 1 where the set lacks it. GROUP_ID tells equal sets apart; sets
-        are different here, so it is 0."""
+        """GROUPING(a, b) and GROUPING_ID(a, b): one bit per argument, 1 where the set lacks it. GROUP_ID tells equal sets apart."""
         if call.function == "GROUP_ID":
-            return Literal(BigIntType(is_nullable=False), 0)
+            big = BigIntType(is_nullable=False)
+            if self.group_id is None:
+                return Literal(big, 0)
+            return Call(big, "DIVIDE", (Ref(big, self.group_id), Literal(big, 1 << len(self.node.keys))))
         bits = [self._bit(a) for a in call.args] or [self._key_bit(k) for k in self.node.keys]
         result: Rex = Literal(BigIntType(is_nullable=False), 0)
         for bit in bits:
