@@ -217,7 +217,7 @@ def create_table_sql(spec: TableSpec, is_temporary: bool = False) -> str:
     if spec.partition_keys:
         lines.append(f"PARTITIONED BY ({', '.join(map(quote_name, spec.partition_keys))})")
     if spec.options:
-        lines.append(f"WITH (\n{options_sql(spec.options)}\n)")
+        lines.append(f"WITH (\n{options_sql(dict(sorted(spec.options.items())))}\n)")
     return "\n".join(lines) + "\n"
 
 

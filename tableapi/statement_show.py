@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tableapi.errors import UnsupportedError, ValidationError
@@ -10,7 +11,7 @@ from tableapi.result import TableResult
 from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.sql.statements import Describe, Show
 from tableapi.sql_text import column_sql, create_table_sql, expression_sql, options_sql, quote_name, quote_text, watermark_sql
-from tableapi.tablespec import ColumnKind, ObjectIdentifier, RowSchema, TableColumn, TableSpec
+from tableapi.tablespec import ColumnKind, ObjectIdentifier, RowSchema, TableColumn, TableSpec, TimeKind
 from tableapi.types import DataType, DataTypes
 
 if TYPE_CHECKING:
@@ -151,9 +152,16 @@ def _column_result(rows: list[tuple[Any, ...]]) -> TableResult:
 
 def _column_rows(env: TableEnvironment, table: TableSpec | ViewSpec) -> list[tuple[Any, ...]]:
     if isinstance(table, ViewSpec):
-        return [_row(f.name, f.type, f.time) for f in env._builder().collect(table.relation).schema]
-    resolved: RowSchema = env._builder().from_table(table).node.schema
+        return [_row(f.name, f.type, f.time) for f in _shown(env, env._builder().collect(table.relation).schema)]
+    resolved = _shown(env, env._builder().from_table(table).node.schema)
     return [_table_row(c, resolved, table) for c in table.columns]
+
+
+def _shown(env: TableEnvironment, schema: RowSchema) -> RowSchema:
+    """The schema as it is described: batch mode knows no event time."""
+    if env._is_streaming:
+        return schema
+    return RowSchema(tuple(replace(f, time=None) if f.time is TimeKind.ROWTIME else f for f in schema))
 
 
 def _row(name: str, data_type: DataType, time: Any) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ Imports tableapi.types and convert only.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -85,15 +86,19 @@ def _raw_value(value: Any, data_type: DataType, style: TextStyle, is_lenient: bo
     if isinstance(data_type, CharacterType):
         return text
     if isinstance(data_type, IntegralType) and isinstance(value, RawNumber):
-        raise_if_fraction(value, data_type)
+        text = _whole(value, data_type)
     _check(text, data_type, style)
     return text
 
 
-def raise_if_fraction(value: str, data_type: DataType) -> None:
-    """Rejects a JSON number that is not whole where a whole one is needed."""
-    if any(c in value for c in ".eE"):
+def _whole(value: str, data_type: IntegralType) -> str:
+    """A JSON number for an integer column: INT and BIGINT cut a fraction off, the smaller types refuse one (Flink)."""
+    if not any(c in value for c in ".eE"):
+        return value
+    if data_type.bits < 32:
         raise ConversionError(f"{value} is not {with_article(data_type)}")
+    number = Decimal(value)
+    return str(int(number)) if number.adjusted() < 20 else value
 
 
 def _check(text: str, data_type: DataType, style: TextStyle) -> None:

@@ -55,6 +55,7 @@ from tableapi.types import (
     IntType,
     MapType,
     MultisetType,
+    NullType,
     RowType,
 )
 
@@ -203,6 +204,9 @@ class Builder:
     ) -> Relation:
         """A window table function: adds the columns window_start, window_end and window_time."""
         spec = self._window(relation, kind, time_column, size, step, gap, offset, partition_by)
+        if kind is WindowKind.TUMBLE and abs(spec.offset_ms) >= spec.size_ms:
+            raise ValidationError("the offset of a TUMBLE window must be smaller than its size", where=time_column.where)
+        spec = replace(spec, is_table_function=True)
         taken = {c.name for c in relation.star()}
         if clash := taken & {"window_start", "window_end", "window_time"}:
             raise ValidationError(f"the table has a column '{sorted(clash)[0]}' already", fix="rename it in a sub-query")
@@ -358,13 +362,13 @@ class Builder:
             rex = Resolver(self.context, both)._built_in(_function("COALESCE"), refs)
             shown[left_column] = unique(name, [i.name for i in items])
             items.append(NamedRex(shown[left_column], rex))
-        columns_ = tuple(
-            replace(c, is_merged=True)
-            if c.column in twins
-            else replace(c, column=shown.get(c.column, c.column), qualifier=None if c.column in shown else c.qualifier)
-            for c in both.columns
-        )
-        return replace(both, node=project(node, tuple(items)), columns=columns_)
+        visible: list[ScopeColumn] = []
+        for c in both.columns:
+            if c.column in shown:
+                visible.append(replace(c, column=shown[c.column], qualifier=None))
+            is_hidden = c.column in shown or c.column in twins
+            visible.append(replace(c, is_merged=True) if is_hidden else c)
+        return replace(both, node=project(node, tuple(items)), columns=tuple(visible))
 
     def temporal_join(
         self,
@@ -540,6 +544,10 @@ class Builder:
             if not field.type.is_nullable:
                 raise ValidationError(f"column '{field.name}' of '{table.identifier.name}' is NOT NULL and gets no value")
             return Literal(field.type, None)
+        if isinstance(source.type, NullType):
+            raise ValidationError(
+                f"NULL has no type here (column '{field.name}')", fix=f"write CAST(NULL AS {field.type.nullable()})"
+            )
         if not can_cast(source.type, field.type, implicit=True):
             raise TypeMismatchError(
                 f"column '{field.name}' of table '{table.identifier.name}' is {field.type}, the query gives {source.type}"

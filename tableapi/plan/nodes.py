@@ -244,6 +244,7 @@ class WindowSpec:
     """A window over a time attribute. All lengths in milliseconds (months are not windows in Flink).
 
     size_ms: TUMBLE and HOP length, CUMULATE maximal length; 0 for SESSION. step_ms: HOP slide, CUMULATE step. gap_ms: SESSION.
+    is_table_function: written as TUMBLE(TABLE t, …) and not as a group window; Flink wants more of those.
     """
 
     kind: WindowKind
@@ -254,6 +255,7 @@ class WindowSpec:
     gap_ms: int = 0
     offset_ms: int = 0
     partition_by: tuple[str, ...] = ()
+    is_table_function: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         parts = [self.time_column]

@@ -329,3 +329,16 @@ def _(node: n.WindowJoin) -> AttachedWindow | None:
 def rowtimes(node: n.Node) -> list[str]:
     """Names of the event-time attributes of a node."""
     return [f.name for f in node.schema if f.time is TimeKind.ROWTIME]
+
+
+def joined_time(node: n.Node, column: str) -> bool:
+    """Whether a column came through a regular join. A time attribute is none after it: the join holds rows of any age, so that its
+    output is in no order of time."""
+    if isinstance(node, n.Join):
+        return True
+    if isinstance(node, n.Project):
+        source = next((c.rex for c in node.columns if c.name == column), None)
+        return isinstance(source, Ref) and joined_time(node.input, source.name)
+    if isinstance(node, n.Unary) and column in node.input.schema:
+        return joined_time(node.input, column)
+    return False

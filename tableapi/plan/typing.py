@@ -369,15 +369,17 @@ def _can_cast_implicitly(source: DataType, target: DataType) -> bool:
         case DecimalType():
             return isinstance(target, DecimalType | FractionalType)
         case FloatType():
-            return isinstance(target, DoubleType)
+            return isinstance(target, DoubleType | DecimalType)
+        case DoubleType():
+            return isinstance(target, DecimalType)
         case CharacterType():
             return isinstance(target, CharacterType)
         case BinaryStringType():
             return isinstance(target, BinaryStringType)
-        case DateType():
-            return isinstance(target, AnyTimestampType)
         case TimeType():
-            return isinstance(target, TimeType | AnyTimestampType)
+            return isinstance(target, TimeType)
+        case TimestampType():
+            return isinstance(target, AnyTimestampType | DateType | TimeType)
         case AnyTimestampType():
             return isinstance(target, AnyTimestampType)
         case YearMonthIntervalType() | DayTimeIntervalType():

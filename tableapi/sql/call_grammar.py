@@ -78,7 +78,10 @@ class CallGrammar(ExpressionGrammar):
         if self.at("DEFAULT"):
             self._advance()
             return Call("DEFAULT", (), where=self.span(start))
-        return self.expr()
+        value = self.expr()
+        if isinstance(value, ast.QueryValue) and (self.at("PARTITION", "BY") or self.at("ORDER", "BY")):
+            return self._with_partition(ast.Derived(value.where, value.query), start)
+        return value
 
     def _descriptor_column(self) -> str:
         parts = self.name_parts("a column name")
@@ -94,6 +97,10 @@ class CallGrammar(ExpressionGrammar):
             inner = self._curr
             parts = self.object_name("a table")
             table = ast.TableName(self.span(inner), parts)
+        return self._with_partition(table, start)
+
+    def _with_partition(self, table: ast.TableReference, start: Token) -> Unresolved:
+        """Consumes PARTITION BY and ORDER BY after a table that is an argument."""
         partition_by: tuple[Unresolved, ...] = ()
         order_by: tuple[SortItem, ...] = ()
         if self.accept("PARTITION", "BY"):

@@ -107,6 +107,9 @@ def over(over: un.Over) -> None:
         raise ValidationError(f"{name} needs ORDER BY in its OVER clause", where=over.where)
     if over.lower is None:
         return
+    if over.is_rows:
+        _row_offset(over.lower)
+        _row_offset(over.upper)
     lower, upper = _rank(over.lower), 0 if over.upper is None else _rank(over.upper)
     if lower == 2 or upper == -2 or lower > upper:
         raise ValidationError(
@@ -114,6 +117,13 @@ def over(over: un.Over) -> None:
             where=over.lower.where,
             fix="write the earlier bound first: ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
         )
+
+
+def _row_offset(bound: un.Bound | None) -> None:
+    offset = None if bound is None else bound.offset
+    if offset is None or (isinstance(offset, un.Lit) and isinstance(offset.value, int) and offset.value >= 0):
+        return
+    raise ValidationError("a ROWS frame counts rows: a whole number that is not negative", where=offset.where)
 
 
 def _rank(bound: un.Bound) -> int:

@@ -355,8 +355,8 @@ class ExpressionGrammar(TypeGrammar):
             one = self._literal(literals.interval, "1", token, unit, sign)
             return Call("TIMES", (one, amount), where=self.span(token))
         text = self.string()
-        unit = self.interval_type()
-        return self._literal(literals.interval, text, token, unit, sign)
+        unit, digits = self.interval_type_and_digits()
+        return self._literal(literals.interval, text, token, unit, sign, digits)
 
     def _case(self, token: Token) -> Unresolved:
         self.expect("CASE")

@@ -98,14 +98,21 @@ def _micros(fraction: str) -> int:
 
 
 def interval(
-    text: str, data_type: YearMonthIntervalType | DayTimeIntervalType, sign: int
+    text: str, data_type: YearMonthIntervalType | DayTimeIntervalType, sign: int, digits: int = 2
 ) -> tuple[datetime.timedelta | int, DataType]:
-    """The value of INTERVAL '…' unit [TO unit]: months, or a duration of whole milliseconds."""
+    """The value of INTERVAL '…' unit [TO unit]: months, or a duration of whole milliseconds.
+
+    `digits`: how many digits the first number may have, leading zeros apart.
+    """
     stripped = text.strip()
     if stripped.startswith(("-", "+")):
         sign = -sign if stripped[0] == "-" else sign
         stripped = stripped[1:]
     first, last = data_type.first, data_type.last
+    leading = re.match("0*([0-9]+)", stripped)
+    if leading and len(leading[1]) > digits:
+        wider = f"{first.name}({len(leading[1])})" + (f" TO {last.name}" if last != first else "")
+        raise ValueError(f"{first.name} takes {digits} digits; write {wider}")
     if isinstance(data_type, YearMonthIntervalType):
         return sign * _months(stripped, first, last), data_type.not_null()
     return datetime.timedelta(milliseconds=sign * _milliseconds(stripped, first, last)), data_type.not_null()

@@ -116,10 +116,7 @@ class TablePlanner:
         kind = table.name.upper()
         given = self._arguments(table, _WINDOW_PARAMETERS[kind])
         data, time = given["DATA"], given["TIMECOL"]
-        if isinstance(data, ast.QueryValue) and data.kind == "scalar":
-            data = ast.TableArgument(ast.Derived(data.where, data.query), where=data.where)
-        if not isinstance(data, ast.TableArgument):
-            raise ValidationError(f"the first argument of {kind} is a table: TABLE t", where=data.where)
+        data = _table_argument(data, f"the first argument of {kind}")
         if not isinstance(time, ast.Descriptor) or len(time.columns) != 1:
             raise ValidationError(f"the time column of {kind} is given as DESCRIPTOR(column)", where=time.where)
         if data.partition_by and kind != "SESSION":
@@ -137,8 +134,7 @@ class TablePlanner:
         kind = table.name.upper()
         given = self._arguments(table, _CHANGELOG_PARAMETERS[kind])
         data, op = given["INPUT"], given.get("OP")
-        if not isinstance(data, ast.TableArgument):
-            raise ValidationError(f"the input of {kind} is a table: TABLE t", where=data.where)
+        data = _table_argument(data, f"the input of {kind}")
         if data.partition_by or data.order_by:
             raise UnsupportedError(f"PARTITION BY and ORDER BY of {kind} are not supported", where=data.where)
         if op is not None and (not isinstance(op, ast.Descriptor) or len(op.columns) != 1):
@@ -375,3 +371,12 @@ def _check_aliases(left: Relation, right: Relation, table: ast.Joined) -> None:
         raise ValidationError(
             f"two tables are called '{name}' here", where=table.right.where, fix=f"give one an alias: {name} AS {name}2"
         )
+
+
+def _table_argument(data: un.Unresolved, what: str) -> ast.TableArgument:
+    """An argument that is a table: TABLE t, or a query in parentheses."""
+    if isinstance(data, ast.QueryValue) and data.kind == "scalar":
+        return ast.TableArgument(ast.Derived(data.where, data.query), where=data.where)
+    if not isinstance(data, ast.TableArgument):
+        raise ValidationError(f"{what} is a table: TABLE t", where=data.where)
+    return data

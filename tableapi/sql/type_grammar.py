@@ -167,6 +167,11 @@ class TypeGrammar(Cursor):
 
     def interval_unit(self) -> IntervalUnit:
         """Consumes YEAR, MONTH, DAY, HOUR, MINUTE or SECOND (or the plural), with an optional precision."""
+        return self._unit_and_digits()[0]
+
+    def _unit_and_digits(self) -> tuple[IntervalUnit, int]:
+        """A unit and its precision: how many digits the number of a literal may have."""
+        digits = 2
         word = self.word()
         singular = word[:-1] if word.endswith("S") else word
         if singular not in _UNITS:
@@ -174,20 +179,25 @@ class TypeGrammar(Cursor):
         self._advance()
         if self.kind() is TokenType.L_PAREN and self.kind(1) is TokenType.NUMBER:
             self.open()
-            self.integer()
+            digits = self.integer()
             if self.symbol(TokenType.COMMA):
                 self.integer()
             self.close()
-        return IntervalUnit[singular]
+        return IntervalUnit[singular], digits
 
     def interval_type(self) -> YearMonthIntervalType | DayTimeIntervalType:
         """Consumes `DAY TO SECOND` and the like, after INTERVAL."""
+        return self.interval_type_and_digits()[0]
+
+    def interval_type_and_digits(self) -> tuple[YearMonthIntervalType | DayTimeIntervalType, int]:
+        """Like `interval_type`, and the precision of its first unit."""
         start = self._curr
-        first = self.interval_unit()
+        first, digits = self._unit_and_digits()
         last = self.interval_unit() if self.accept("TO") else first
         if first > last or (first <= IntervalUnit.MONTH) != (last <= IntervalUnit.MONTH):
             self.fail(f"INTERVAL {first.name} TO {last.name} does not exist", start)
-        return YearMonthIntervalType(first, last) if first <= IntervalUnit.MONTH else DayTimeIntervalType(first, last)
+        made = YearMonthIntervalType if first <= IntervalUnit.MONTH else DayTimeIntervalType
+        return made(first, last), digits
 
     def _row_type(self) -> RowType:
         closing = TokenType.GT

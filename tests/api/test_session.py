@@ -115,6 +115,11 @@ def test_names_that_need_quotes(batch, rows):
     assert rows(batch.sql_query("SELECT * FROM `a.b`")) == [(1,)]
 
 
+def test_only_a_stream_describes_event_time(stream):
+    stream.execute_sql("CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'blackhole')")
+    assert values(stream.execute_sql("DESCRIBE t"))[0][1] == "TIMESTAMP(3) *ROWTIME*"
+
+
 def test_show_and_describe(batch):
     batch.execute_sql(
         "CREATE TABLE t (id INT PRIMARY KEY NOT ENFORCED, v STRING COMMENT 'text', d AS id * 2, ts TIMESTAMP(3), "
@@ -125,7 +130,7 @@ def test_show_and_describe(batch):
         ["id", "INT", False, "PRI(id)", None, None, None],
         ["v", "STRING", True, None, None, None, "text"],
         ["d", "INT", False, None, "AS `id` * 2", None, None],
-        ["ts", "TIMESTAMP(3) *ROWTIME*", True, None, None, "`ts` - INTERVAL '5' SECOND", None],
+        ["ts", "TIMESTAMP(3)", True, None, None, "`ts` - INTERVAL '5' SECOND", None],
     ]
     assert [r[0] for r in values(batch.execute_sql("SHOW COLUMNS FROM t LIKE '%d'"))] == ["id", "d"]
     (created,) = values(batch.execute_sql("SHOW CREATE TABLE t"))
@@ -143,6 +148,12 @@ def test_show_and_describe(batch):
         "  'connector' = 'blackhole'",
         ")",
     ]
+    batch.execute_sql(
+        "CREATE TABLE u WITH ('path' = '/x', 'format' = 'json', 'connector' = 'filesystem') LIKE t (EXCLUDING OPTIONS)"
+    )
+    (created,) = values(batch.execute_sql("SHOW CREATE TABLE u"))
+    assert [line.split("'")[1] for line in created[0].splitlines()[-4:-1]] == ["connector", "format", "path"]
+    batch.execute_sql("DROP TABLE u")
     batch.execute_sql("CREATE VIEW v AS SELECT id FROM t")
     assert "AS SELECT id FROM t" in values(batch.execute_sql("SHOW CREATE VIEW v"))[0][0]
     assert values(batch.execute_sql("SHOW TABLES")) == [["t"], ["v"]]

@@ -257,3 +257,30 @@ def test_names_of_what_has_no_name(batch):
     assert names(t.select(col("a").cast(DataTypes.BIGINT()), (col("a") + 1).cast("STRING"))) == ["a-BIGINT", "_c1"]
     assert names(t.select(col("a"), col("r").flatten)) == ["a", "r$x"]
     assert names(t.add_columns(col("a") * 2)) == ["a", "r", "_c2"]
+
+
+def test_equal_grouping_sets_are_told_apart(env, rows):
+    """Also on a stream, where rows of equal sets would be added up otherwise."""
+    counted = env.sql_query(
+        "SELECT k, COUNT(*), GROUP_ID(), GROUPING(k) FROM (VALUES ('a'), ('a'), ('b')) AS t(k) GROUP BY GROUPING SETS ((k), (k), ())"
+    )
+    assert sorted(rows(counted), key=str) == [
+        ("a", 2, 0, 0),
+        ("a", 2, 1, 0),
+        ("b", 1, 0, 0),
+        ("b", 1, 1, 0),
+        (None, 3, 0, 1),
+    ]
+
+
+def test_using_keeps_both_sides_for_qualified_names(env, rows):
+    joined = env.sql_query(
+        "SELECT l.a AS x, r.a AS y, a FROM (VALUES (1), (2)) AS l(a) FULL JOIN (VALUES (2), (3)) AS r(a) USING (a)"
+    )
+    assert sorted(rows(joined), key=str) == [(1, None, 1), (2, 2, 2), (None, 3, 3)]
+    everything = env.sql_query("SELECT * FROM (VALUES (1)) AS l(a) FULL JOIN (VALUES (2)) AS r(a) USING (a)")
+    assert sorted(rows(everything)) == [(1,), (2,)]
+
+
+def test_a_query_can_be_the_table_of_a_table_function(stream, rows):
+    assert rows(stream.sql_query("SELECT op, k FROM TO_CHANGELOG(input => (SELECT 'a' AS k))")) == [("INSERT", "a")]

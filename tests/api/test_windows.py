@@ -139,3 +139,38 @@ def test_a_running_total_over_processing_time_counts_row_by_row(stream, rows, tm
     counted = stream.sql_query("SELECT k, v, COUNT(*) OVER (PARTITION BY k ORDER BY pt) AS n FROM events")
     numbers = [n for k, v, n in rows(counted) if k == "a"]
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_a_query_can_be_split_into_sessions(env, events, rows):
+    sessions = env.sql_query(
+        "SELECT k, COUNT(*) AS n FROM TABLE(SESSION((SELECT * FROM events WHERE v > 0) PARTITION BY k, DESCRIPTOR(ts), "
+        "INTERVAL '1' HOUR)) GROUP BY k, window_start, window_end"
+    )
+    assert {k for k, _ in rows(sessions)} == {k for k, *_ in rows(events)}
+
+
+def test_what_a_stream_refuses_of_window_functions(stream, rows, tmp_path):
+    (tmp_path / "events.json").write_text(ROWS)
+    stream.execute_sql(
+        "CREATE TABLE events (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) "
+        f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path}', 'format' = 'json')"
+    )
+    uneven = "INTERVAL '25' SECOND, INTERVAL '1' MINUTE"
+    function = f"TABLE(HOP(TABLE events, DESCRIPTOR(ts), {uneven}))"
+    with pytest.raises(ValidationError, match="multiple of its slide"):
+        rows(stream.sql_query(f"SELECT COUNT(*) FROM {function} GROUP BY window_start, window_end"))
+    assert rows(stream.sql_query(f"SELECT k, window_start FROM {function}"))
+    assert rows(stream.sql_query(f"SELECT COUNT(*) FROM events GROUP BY HOP(ts, {uneven})"))
+    joined = "(SELECT a.ts FROM events a JOIN events b ON a.k = b.k)"
+    with pytest.raises(UnsupportedError, match="after a regular join"):
+        rows(
+            stream.sql_query(
+                f"SELECT COUNT(*) FROM TABLE(TUMBLE({joined}, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end"
+            )
+        )
+    with pytest.raises(UnsupportedError, match="after a regular join"):
+        rows(
+            stream.sql_query(
+                f"SELECT * FROM {joined} MATCH_RECOGNIZE (ORDER BY ts MEASURES A.ts AS t PATTERN (A) DEFINE A AS TRUE)"
+            )
+        )

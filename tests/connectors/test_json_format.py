@@ -43,7 +43,7 @@ ROW = D.ROW([D.FIELD("x", D.INT()), D.FIELD("y", D.MAP(D.STRING(), D.INT()))])
     ("data_type", "texts", "values"),
     [
         (D.INT(), ["1", '" 5 "', "null", '"-7"'], [1, 5, None, -7]),
-        (D.BIGINT(), ["9223372036854775807"], [9223372036854775807]),
+        (D.BIGINT(), ["9223372036854775807", "-1.7", "2.5e3"], [9223372036854775807, -1, 2500]),
         (D.DOUBLE(), ["3", "1e3", '"1.25"', '"Infinity"'], [3.0, 1000.0, 1.25, float("inf")]),
         (D.BOOLEAN(), ["true", '"TRUE"', '"yes"'], [True, True, False]),
         (D.STRING(), ["1.50", "1e3", '{"x": [1, 2.0]}', "true", '"{}"', "12"], ["1.50", "1e3", '{"x":[1,2.0]}', "true", "{}", "12"]),
@@ -70,7 +70,9 @@ def test_values_that_flink_accepts(data_type: DataType, texts: list[str], values
 @pytest.mark.parametrize(
     ("data_type", "text", "reason"),
     [
-        (D.INT(), "1.7", "field 'a': 1.7 is not an INT"),
+        (D.SMALLINT(), "1.7", "field 'a': 1.7 is not a SMALLINT"),
+        (D.INT(), "1e10", "is not an INT"),
+        (D.BIGINT(), "1e999999999", "is not a BIGINT"),
         (D.INT(), '""', "field 'a': '' is not an INT"),
         (D.INT(), "2147483648", "is not an INT"),
         (D.TINYINT(), "300", "is not a TINYINT"),

@@ -123,6 +123,8 @@ def test_literals(text: str, value: Any, data_type: Any) -> None:
         ("INTERVAL '1-02' YEAR TO MONTH", 14, "YEAR", "MONTH"),
         ("INTERVAL '3' YEAR", 36, "YEAR", "YEAR"),
         ("INTERVAL '3' MONTH(2)", 3, "MONTH", "MONTH"),
+        ("INTERVAL '099' DAY", datetime.timedelta(days=99), "DAY", "DAY"),
+        ("INTERVAL '100' DAY(3)", datetime.timedelta(days=100), "DAY", "DAY"),
     ],
 )
 def test_intervals(text: str, value: Any, first: str, last: str) -> None:

@@ -201,6 +201,25 @@ def test_hints(made: MemoryCatalog) -> None:
         ("SELECT * FROM orders, LATERAL TABLE(f(oid)) AS t(x)", UnknownNameError, "table function 'f'", 23),
         ("SELECT * FROM orders WHERE oid IN (SELECT cust, region FROM customers)", ValidationError, "IN compares 1 values", 28),
         ("VALUES (1, 2), (3)", ValidationError, "rows of 2 and of 1 columns", 1),
+        ("SELECT COUNT(*) FILTER (WHERE NULL) FROM orders", ValidationError, "NULL has no type", 31),
+        (
+            "SELECT SUM(oid) OVER (ORDER BY ts ROWS BETWEEN -1 PRECEDING AND CURRENT ROW) FROM orders",
+            ValidationError,
+            "not negative",
+            48,
+        ),
+        (
+            "SELECT SUM(oid) OVER (ORDER BY ts ROWS BETWEEN 1.5 PRECEDING AND CURRENT ROW) FROM orders",
+            ValidationError,
+            "whole number",
+            48,
+        ),
+        (
+            "SELECT * FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(ts), INTERVAL '1' DAY, INTERVAL '-25' HOUR))",
+            ValidationError,
+            "offset of a TUMBLE window",
+            42,
+        ),
     ],
 )
 def test_errors_of_meaning_have_a_place(

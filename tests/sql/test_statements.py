@@ -163,6 +163,7 @@ def test_insert(made: MemoryCatalog) -> None:
         "INSERT INTO s (zz) VALUES (1)": "no column 'zz'",
         "INSERT INTO s (b) VALUES (1)": "column 'b'",
         "INSERT INTO s PARTITION (b = 'x') (a) VALUES (1)": "not a partition column",
+        "INSERT INTO s VALUES (1, NULL, 'b')": "NULL has no type",
         "INSERT INTO nope VALUES (1)": "table 'nope' does not exist",
         "INSERT OVERWRITE s SELECT 1, 'a', 'b'": "batch mode",
     }.items():
@@ -250,3 +251,26 @@ def test_show_patterns() -> None:
     assert not st.LikePattern(r"a\_b").matches("axb")
     assert st.LikePattern("A%", ignores_case=True).matches("abc")
     assert not st.LikePattern("a%", is_negated=True).matches("abc")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fits"),
+    [
+        ("DATE '2024-01-01'", "TIMESTAMP(3)", False),
+        ("TIMESTAMP '2024-01-01 00:00:00'", "DATE", True),
+        ("TIMESTAMP '2024-01-01 00:00:00'", "TIME", True),
+        ("TIMESTAMP '2024-01-01 00:00:00'", "TIMESTAMP_LTZ(3)", True),
+        ("TO_TIMESTAMP_LTZ(0, 3)", "DATE", False),
+        ("TIME '10:00:00'", "TIMESTAMP(3)", False),
+        ("CAST(1 AS DOUBLE)", "DECIMAL(10, 2)", True),
+        ("CAST(1 AS DOUBLE)", "FLOAT", False),
+        ("1.5", "BIGINT", False),
+    ],
+)
+def test_what_a_sink_casts_by_itself(made: MemoryCatalog, source: str, target: str, fits: bool) -> None:
+    made.run(f"CREATE TABLE s (a {target}) WITH ('connector' = 'x')")
+    if fits:
+        assert isinstance(made.parse(f"INSERT INTO s SELECT {source}"), st.Insert)
+        return
+    with pytest.raises(TypeMismatchError, match="column 'a'"):
+        made.parse(f"INSERT INTO s SELECT {source}")
