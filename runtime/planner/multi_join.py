@@ -1,11 +1,11 @@
-"""Which trees of inner joins are one join of several inputs: those that join everything on the same key.
+"""Which trees of inner and left joins are one join of several inputs: those that join everything on the same key.
 
 Imports the plan only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import Call, Ref, Rex, conjuncts, substitute
@@ -18,12 +18,15 @@ class FlatJoin:
     """Inputs joined on keys.
 
     parts: The inputs. keys: The key columns of each, in the same order. columns: How the tree's columns follow from those of
-    the parts, whose names are distinct. conditions: What else must be TRUE, over the parts' columns.
+    the parts, whose names are distinct. optional: The parts that a LEFT join adds: NULLs stand for them when a key has none of
+    their rows. ttls_ms: What hints say of how long their rows are kept. conditions: What else must be TRUE, over the parts' columns.
     """
 
     parts: tuple[n.Node, ...]
     keys: tuple[tuple[str, ...], ...]
     columns: dict[str, Ref]
+    optional: tuple[bool, ...]
+    ttls_ms: tuple[int | None, ...]
     conditions: tuple[Rex, ...] = ()
 
     @property
@@ -44,19 +47,26 @@ def _flat(node: n.Node) -> FlatJoin | None:
         if below is None:
             return None
         columns = {c.name: below.columns[c.rex.name] for c in node.columns if isinstance(c.rex, Ref)}
-        return FlatJoin(below.parts, below.keys, columns, below.conditions)
-    if not isinstance(node, n.Join) or node.kind is not n.JoinKind.INNER or not _is_plain(node.hint):
+        return replace(below, columns=columns)
+    if not isinstance(node, n.Join) or node.kind not in (n.JoinKind.INNER, n.JoinKind.LEFT):
         return None
     pairs = list(dict.fromkeys(equal_pairs(node.condition, node.left.schema.names, node.right.schema.names)))
     if not pairs or any(node.left.schema[a].type.to_polars() != node.right.schema[b].type.to_polars() for a, b in pairs):
         return None
-    left = _flat(node.left) or _leaf(node.left, tuple(a for a, _ in pairs))
-    right = _flat(node.right) or _leaf(node.right, tuple(b for _, b in pairs))
-    return _merged(node, left, right, pairs)
+    is_left, hint = node.kind is n.JoinKind.LEFT, node.hint
+    left_tree, right_tree = _flat(node.left), None if is_left else _flat(node.right)
+    if (left_tree and hint.left_ttl_ms is not None) or (right_tree and hint.right_ttl_ms is not None):
+        return None
+    left = left_tree or _leaf(node.left, tuple(a for a, _ in pairs), hint.left_ttl_ms)
+    right = right_tree or _leaf(node.right, tuple(b for _, b in pairs), hint.right_ttl_ms, is_optional=is_left)
+    merged = _merged(node, left, right, pairs)
+    has_more = merged is not None and len(merged.conditions) > len(left.conditions) + len(right.conditions)
+    return None if is_left and has_more else merged
 
 
-def _leaf(node: n.Node, keys: tuple[str, ...]) -> FlatJoin:
-    return FlatJoin((node,), (keys,), {f.name: Ref(f.type, f.name) for f in node.schema})
+def _leaf(node: n.Node, keys: tuple[str, ...], ttl_ms: int | None, *, is_optional: bool = False) -> FlatJoin:
+    columns = {f.name: Ref(f.type.nullable() if is_optional else f.type, f.name) for f in node.schema}
+    return FlatJoin((node,), (keys,), columns, (is_optional,), (ttl_ms,))
 
 
 def _merged(node: n.Join, left: FlatJoin, right: FlatJoin, pairs: list[tuple[str, str]]) -> FlatJoin | None:
@@ -78,13 +88,21 @@ def _merged(node: n.Join, left: FlatJoin, right: FlatJoin, pairs: list[tuple[str
     rest = (
         [substitute(part, columns) for part in conjuncts(node.condition) if not _is_pair(part, pairs)] if node.condition else []
     )
-    return FlatJoin((*left.parts, *right.parts), (*left.keys, *turned), columns, (*left.conditions, *right.conditions, *rest))
+    return FlatJoin(
+        (*left.parts, *right.parts),
+        (*left.keys, *turned),
+        columns,
+        (*left.optional, *right.optional),
+        (*left.ttls_ms, *right.ttls_ms),
+        (*left.conditions, *right.conditions, *rest),
+    )
 
 
 def _place(side: FlatJoin, column: str) -> int | None:
-    """The place of a part's column in the key."""
-    for keys in side.keys:
-        if column in keys:
+    """The place of a part's column in the key; a column that a LEFT join may fill with NULL has none."""
+    is_leaf = len(side.parts) == 1
+    for keys, is_optional in zip(side.keys, side.optional, strict=True):
+        if column in keys and (is_leaf or not is_optional):
             return keys.index(column)
     return None
 
@@ -94,8 +112,3 @@ def _is_pair(part: Rex, pairs: list[tuple[str, str]]) -> bool:
         return False
     names = {a.name for a in part.args if isinstance(a, Ref)}
     return any({a, b} == names for a, b in pairs)
-
-
-def _is_plain(hint: n.JoinHint) -> bool:
-    """A time to live of its own belongs to one join's state, which a join of several inputs does not have."""
-    return hint.left_ttl_ms is None and hint.right_ttl_ms is None

@@ -425,7 +425,8 @@ class PhysicalPlanner:
     def _join(self, node: n.Join, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.join import JoinSpec
 
-        flat = flat_join(node) if self.settings.options.get(MULTI_JOIN, "true") != "false" else None
+        is_wanted = node.hint.is_multi or self.settings.options.get(MULTI_JOIN, "true") != "false"
+        flat = flat_join(node) if is_wanted else None
         if flat is not None:
             return self._multi_join(flat, node)
         left, right = self.plan(node.left), self.plan(node.right)
@@ -454,10 +455,14 @@ class PhysicalPlanner:
             flat.keys,
             flat.condition,
             tuple(self._inserts(part) for part in flat.parts),
-            (self.settings.state_ttl_ms,) * len(streams),
+            tuple(self._ttl(ttl_ms) for ttl_ms in flat.ttls_ms),
+            flat.optional,
         )
         edges = [self._hashed(s, keys) for s, keys in zip(streams, flat.keys, strict=True)]
-        schema = RowSchema(tuple(f for s in streams for f in s.schema))
+        parts = zip(streams, flat.optional, strict=True)
+        schema = RowSchema(
+            tuple(replace(f, type=f.type.nullable()) if optional else f for s, optional in parts for f in s.schema)
+        )
         joined = Stream(self._add(_named("MultiJoin", flat.keys[0]), spec, schema, edges), schema, flat.keys[0])
         if schema.names == node.schema.names:
             return joined
