@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-
 from dimensions import Columns, date_key, with_nulls
 
 Ints = np.ndarray[Any, Any]
@@ -109,10 +108,10 @@ def _moved(rng: np.random.Generator, address: Ints, basket: Ints, addresses: int
 
 
 def _sold_flat(columns: Columns, prefix: str) -> Columns:
-    """Makes the last lines sales of FLAT_DAY: each of eight items once, at one price."""
-    last = slice(-8, None)
+    """Makes the last lines sales of FLAT_DAY: each of thirty items once, at one price."""
+    last = slice(-30, None)
     columns[f"{prefix}_sold_date_sk"][last] = date_key(FLAT_DAY)
-    columns[f"{prefix}_item_sk"][last] = np.arange(1, 9) * 2
+    columns[f"{prefix}_item_sk"][last] = np.arange(1, 31) * 2
     for name, value in (("quantity", 10), ("sales_price", 2_000), ("ext_sales_price", 20_000)):
         columns[f"{prefix}_{name}"][last] = value
     return columns
@@ -153,7 +152,9 @@ def shipped_sales(
     columns |= {name: rng.integers(1, count + 1, size) for name, count in own.items()}
     quantity = rng.integers(1, 101, size)
     price = (cost * rng.uniform(1, 3, size)).astype(int)
-    columns = {f"{prefix}_{name}": values for name, values in columns.items()} | _prices(rng, prefix, quantity, cost, price, True)
+    columns = {f"{prefix}_{name}": values for name, values in columns.items()} | _prices(
+        rng, prefix, quantity, cost, price, True
+    )
     return _sold_flat(columns, prefix)
 
 
@@ -190,7 +191,9 @@ def _returns(rng: np.random.Generator, sales: Columns, prefix: str, share: float
 def store_returns(rng: np.random.Generator, sales: Columns) -> Columns:
     """What came back to the stores, in cents."""
     which, common = _returns(rng, sales, "ss", 0.22)
-    same = {f"sr_{n}": sales[f"ss_{n}"][which] for n in ("item_sk", "customer_sk", "cdemo_sk", "hdemo_sk", "addr_sk", "store_sk")}
+    same = {
+        f"sr_{n}": sales[f"ss_{n}"][which] for n in ("item_sk", "customer_sk", "cdemo_sk", "hdemo_sk", "addr_sk", "store_sk")
+    }
     return same | {
         "sr_ticket_number": sales["ss_ticket_number"][which],
         "sr_return_time_sk": rng.integers(8 * 6, 22 * 6, len(which)) * 600,

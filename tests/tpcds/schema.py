@@ -18,7 +18,9 @@ FRAME_TYPES: dict[str, pl.DataType] = {
     "c": pl.Decimal(15, 2),
 }
 
-_ADDRESS = "street_number s, street_name s, street_type s, suite_number s, city s, county s, state s, zip s, country s, gmt_offset p"
+_ADDRESS = (
+    "street_number s, street_name s, street_type s, suite_number s, city s, county s, state s, zip s, country s, gmt_offset p"
+)
 _PRICES = """wholesale_cost m, list_price m, sales_price m, ext_discount_amt m, ext_sales_price m, ext_wholesale_cost m,
     ext_list_price m, ext_tax m, coupon_amt m"""
 _SHIPPED = f"""quantity i, {_PRICES}, ext_ship_cost m, net_paid m, net_paid_inc_tax m, net_paid_inc_ship m,

@@ -31,8 +31,8 @@ def texts() -> dict[int, str]:
 
 
 QUERIES = texts()
-EMPTY: frozenset[int] = frozenset()
-"""Queries without a row on these tables."""
+REFUSED = {41: "a correlated aggregate needs equalities with the outer query, and here they lie in both branches of an OR"}
+NUMBERS = [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=REFUSED[n])) if n in REFUSED else n for n in QUERIES]
 
 
 @cache
@@ -81,17 +81,17 @@ def test_there_are_99() -> None:
     assert list(QUERIES) == list(range(1, 100))
 
 
-@pytest.mark.parametrize("number", QUERIES)
+@pytest.mark.parametrize("number", NUMBERS)
 def test_plan(environment: TableEnvironment, number: int) -> None:
     assert "Optimized" in environment.explain_sql(QUERIES[number])
 
 
-@pytest.mark.parametrize("number", QUERIES)
+@pytest.mark.parametrize("number", NUMBERS)
 def test_result(environment: TableEnvironment, judge: duckdb.DuckDBPyConnection, number: int) -> None:
     expected = [tuple(plain(v) for v in row) for row in judge.execute(QUERIES[number].replace("`", '"')).fetchall()]
     with environment.sql_query(QUERIES[number]).execute().collect() as rows:
         found = [tuple(plain(v) for v in row) for row in rows]
     assert len(found) == len(expected)
-    assert bool(expected) == (number not in EMPTY)
+    assert any(value is not None for row in expected for value in row), "an empty answer shows nothing"
     for ours, theirs in zip(sorted(found, key=sortable), sorted(expected, key=sortable), strict=True):
         assert all(map(same, ours, theirs)), (ours, theirs)

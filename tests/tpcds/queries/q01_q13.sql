@@ -113,7 +113,8 @@ csr AS (
     AND page_sk = cp_catalog_page_sk
   GROUP BY cp_catalog_page_id),
 wsr AS (
-  SELECT web_site_id, SUM(sales_price) AS sales, SUM(profit) AS profit, SUM(return_amt) AS returned, SUM(net_loss) AS profit_loss
+  SELECT web_site_id, SUM(sales_price) AS sales, SUM(profit) AS profit, SUM(return_amt) AS returned, SUM(net_loss)
+    AS profit_loss
   FROM (
     SELECT ws_web_site_sk AS wsr_web_site_sk, ws_sold_date_sk AS date_sk, ws_ext_sales_price AS sales_price,
       ws_net_profit AS profit, CAST(0 AS DECIMAL(7, 2)) AS return_amt, CAST(0 AS DECIMAL(7, 2)) AS net_loss

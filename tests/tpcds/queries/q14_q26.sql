@@ -75,9 +75,11 @@ ORDER BY COUNT(DISTINCT cs_order_number)
 LIMIT 100
 -- 17
 SELECT i_item_id, i_item_desc, s_state, COUNT(ss_quantity) AS store_sales_quantitycount,
-  AVG(CAST(ss_quantity AS DOUBLE)) AS store_sales_quantityave, STDDEV_SAMP(CAST(ss_quantity AS DOUBLE)) AS store_sales_quantitystdev,
+  AVG(CAST(ss_quantity AS DOUBLE)) AS store_sales_quantityave, STDDEV_SAMP(CAST(ss_quantity AS DOUBLE))
+    AS store_sales_quantitystdev,
   STDDEV_SAMP(CAST(ss_quantity AS DOUBLE)) / AVG(CAST(ss_quantity AS DOUBLE)) AS store_sales_quantitycov,
-  COUNT(sr_return_quantity) AS store_returns_quantitycount, AVG(CAST(sr_return_quantity AS DOUBLE)) AS store_returns_quantityave,
+  COUNT(sr_return_quantity) AS store_returns_quantitycount, AVG(CAST(sr_return_quantity AS DOUBLE))
+    AS store_returns_quantityave,
   STDDEV_SAMP(CAST(sr_return_quantity AS DOUBLE)) AS store_returns_quantitystdev,
   STDDEV_SAMP(CAST(sr_return_quantity AS DOUBLE)) / AVG(CAST(sr_return_quantity AS DOUBLE)) AS store_returns_quantitycov,
   COUNT(cs_quantity) AS catalog_sales_quantitycount, AVG(CAST(cs_quantity AS DOUBLE)) AS catalog_sales_quantityave,

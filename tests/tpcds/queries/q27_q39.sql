@@ -191,7 +191,8 @@ FROM (
 LIMIT 100
 -- 39
 WITH inv AS (
-  SELECT w_warehouse_name, w_warehouse_sk, i_item_sk, d_moy, stdev, mean, CASE mean WHEN 0 THEN NULL ELSE stdev / mean END AS cov
+  SELECT w_warehouse_name, w_warehouse_sk, i_item_sk, d_moy, stdev, mean,
+    CASE mean WHEN 0 THEN NULL ELSE stdev / mean END AS cov
   FROM (
     SELECT w_warehouse_name, w_warehouse_sk, i_item_sk, d_moy, STDDEV_SAMP(CAST(inv_quantity_on_hand AS DOUBLE)) AS stdev,
       AVG(CAST(inv_quantity_on_hand AS DOUBLE)) AS mean

@@ -1,7 +1,9 @@
 -- 40
 SELECT w_state, i_item_id,
-  SUM(CASE WHEN d_date < CAST('2000-03-11' AS DATE) THEN cs_sales_price - COALESCE(cr_refunded_cash, 0) ELSE 0 END) AS sales_before,
-  SUM(CASE WHEN d_date >= CAST('2000-03-11' AS DATE) THEN cs_sales_price - COALESCE(cr_refunded_cash, 0) ELSE 0 END) AS sales_after
+  SUM(CASE WHEN d_date < CAST('2000-03-11' AS DATE) THEN cs_sales_price - COALESCE(cr_refunded_cash,
+    0) ELSE 0 END) AS sales_before,
+  SUM(CASE WHEN d_date >= CAST('2000-03-11' AS DATE) THEN cs_sales_price - COALESCE(cr_refunded_cash,
+    0) ELSE 0 END) AS sales_after
 FROM catalog_sales LEFT OUTER JOIN catalog_returns ON cs_order_number = cr_order_number AND cs_item_sk = cr_item_sk,
   warehouse, item, date_dim
 WHERE i_current_price BETWEEN 0.99 AND 1.49 AND i_item_sk = cs_item_sk AND cs_warehouse_sk = w_warehouse_sk
@@ -196,7 +198,8 @@ FROM (
 ORDER BY 1, 4, 5, 2
 LIMIT 100
 -- 50
-SELECT s_store_name, s_company_id, s_street_number, s_street_name, s_street_type, s_suite_number, s_city, s_county, s_state, s_zip,
+SELECT s_store_name, s_company_id, s_street_number, s_street_name, s_street_type, s_suite_number, s_city, s_county, s_state,
+  s_zip,
   SUM(CASE WHEN sr_returned_date_sk - ss_sold_date_sk <= 30 THEN 1 ELSE 0 END) AS `30 days`,
   SUM(CASE WHEN sr_returned_date_sk - ss_sold_date_sk > 30 AND sr_returned_date_sk - ss_sold_date_sk <= 60
     THEN 1 ELSE 0 END) AS `31-60 days`,
@@ -285,7 +288,7 @@ my_revenue AS (
     AND d_month_seq BETWEEN (SELECT DISTINCT d_month_seq + 1 FROM date_dim WHERE d_year = 1998 AND d_moy = 12)
       AND (SELECT DISTINCT d_month_seq + 3 FROM date_dim WHERE d_year = 1998 AND d_moy = 12)
   GROUP BY c_customer_sk),
-segments AS (SELECT CAST(revenue / 50 AS INT) AS segment FROM my_revenue)
+segments AS (SELECT CAST(FLOOR(revenue / 50) AS INT) AS segment FROM my_revenue)
 SELECT segment, COUNT(*) AS num_customers, segment * 50 AS segment_base
 FROM segments
 GROUP BY segment

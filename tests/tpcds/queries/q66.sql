@@ -37,7 +37,8 @@ SELECT w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country
   SUM(nov_net) AS nov_net,
   SUM(dec_net) AS dec_net
 FROM (
-  SELECT w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country, 'DHL' || ',' || 'BARIAN' AS ship_carriers, d_year AS yr,
+  SELECT w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country,
+    'DHL' || ',' || 'BARIAN' AS ship_carriers, d_year AS yr,
     SUM(CASE WHEN d_moy = 1 THEN ws_ext_sales_price * ws_quantity ELSE 0 END) AS jan_sales,
     SUM(CASE WHEN d_moy = 2 THEN ws_ext_sales_price * ws_quantity ELSE 0 END) AS feb_sales,
     SUM(CASE WHEN d_moy = 3 THEN ws_ext_sales_price * ws_quantity ELSE 0 END) AS mar_sales,
@@ -68,7 +69,8 @@ FROM (
     AND sm_carrier IN ('DHL', 'BARIAN')
   GROUP BY w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country, d_year
   UNION ALL
-  SELECT w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country, 'DHL' || ',' || 'BARIAN' AS ship_carriers, d_year AS yr,
+  SELECT w_warehouse_name, w_warehouse_sq_ft, w_city, w_county, w_state, w_country,
+    'DHL' || ',' || 'BARIAN' AS ship_carriers, d_year AS yr,
     SUM(CASE WHEN d_moy = 1 THEN cs_sales_price * cs_quantity ELSE 0 END) AS jan_sales,
     SUM(CASE WHEN d_moy = 2 THEN cs_sales_price * cs_quantity ELSE 0 END) AS feb_sales,
     SUM(CASE WHEN d_moy = 3 THEN cs_sales_price * cs_quantity ELSE 0 END) AS mar_sales,

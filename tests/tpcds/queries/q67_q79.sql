@@ -64,7 +64,8 @@ LIMIT 100
 -- 71
 SELECT i_brand_id AS brand_id, i_brand AS brand, t_hour, t_minute, SUM(ext_price) AS ext_price
 FROM item, (
-  SELECT ws_ext_sales_price AS ext_price, ws_sold_date_sk AS sold_date_sk, ws_item_sk AS sold_item_sk, ws_sold_time_sk AS time_sk
+  SELECT ws_ext_sales_price AS ext_price, ws_sold_date_sk AS sold_date_sk, ws_item_sk AS sold_item_sk,
+    ws_sold_time_sk AS time_sk
   FROM web_sales, date_dim WHERE d_date_sk = ws_sold_date_sk AND d_moy = 11 AND d_year = 1999
   UNION ALL
   SELECT cs_ext_sales_price, cs_sold_date_sk, cs_item_sk, cs_sold_time_sk
@@ -134,7 +135,8 @@ LIMIT 100
 WITH all_sales AS (
   SELECT d_year, i_brand_id, i_class_id, i_category_id, i_manufact_id, SUM(sales_cnt) AS sales_cnt, SUM(sales_amt) AS sales_amt
   FROM (
-    SELECT d_year, i_brand_id, i_class_id, i_category_id, i_manufact_id, cs_quantity - COALESCE(cr_return_quantity, 0) AS sales_cnt,
+    SELECT d_year, i_brand_id, i_class_id, i_category_id, i_manufact_id, cs_quantity - COALESCE(cr_return_quantity,
+      0) AS sales_cnt,
       cs_ext_sales_price - COALESCE(cr_return_amount, 0.0) AS sales_amt
     FROM catalog_sales JOIN item ON i_item_sk = cs_item_sk JOIN date_dim ON d_date_sk = cs_sold_date_sk
       LEFT JOIN catalog_returns ON cs_order_number = cr_order_number AND cs_item_sk = cr_item_sk
@@ -252,7 +254,8 @@ ss AS (
   GROUP BY d_year, ss_item_sk, ss_customer_sk)
 SELECT ss_customer_sk, ROUND(CAST(ss_qty AS DOUBLE) / (COALESCE(ws_qty, 0) + COALESCE(cs_qty, 0)), 2) AS ratio,
   ss_qty AS store_qty, ss_wc AS store_wholesale_cost, ss_sp AS store_sales_price,
-  COALESCE(ws_qty, 0) + COALESCE(cs_qty, 0) AS other_chan_qty, COALESCE(ws_wc, 0) + COALESCE(cs_wc, 0) AS other_chan_wholesale_cost,
+  COALESCE(ws_qty, 0) + COALESCE(cs_qty, 0) AS other_chan_qty, COALESCE(ws_wc, 0) + COALESCE(cs_wc,
+    0) AS other_chan_wholesale_cost,
   COALESCE(ws_sp, 0) + COALESCE(cs_sp, 0) AS other_chan_sales_price
 FROM ss
   LEFT JOIN ws ON ws_sold_year = ss_sold_year AND ws_item_sk = ss_item_sk AND ws_customer_sk = ss_customer_sk

@@ -10,7 +10,8 @@ WITH ssr AS (
     AND p_channel_tv = 'N'
   GROUP BY s_store_id),
 csr AS (
-  SELECT cp_catalog_page_id AS catalog_page_id, SUM(cs_ext_sales_price) AS sales, SUM(COALESCE(cr_return_amount, 0)) AS returned,
+  SELECT cp_catalog_page_id AS catalog_page_id, SUM(cs_ext_sales_price) AS sales, SUM(COALESCE(cr_return_amount, 0))
+    AS returned,
     SUM(cs_net_profit - COALESCE(cr_net_loss, 0)) AS profit
   FROM catalog_sales LEFT OUTER JOIN catalog_returns ON cs_item_sk = cr_item_sk AND cs_order_number = cr_order_number,
     date_dim, catalog_page, item, promotion
@@ -45,7 +46,8 @@ WITH customer_total_return AS (
   FROM catalog_returns, date_dim, customer_address
   WHERE cr_returned_date_sk = d_date_sk AND d_year = 2000 AND cr_returning_addr_sk = ca_address_sk
   GROUP BY cr_returning_customer_sk, ca_state)
-SELECT c_customer_id, c_salutation, c_first_name, c_last_name, ca_street_number, ca_street_name, ca_street_type, ca_suite_number,
+SELECT c_customer_id, c_salutation, c_first_name, c_last_name, ca_street_number, ca_street_name, ca_street_type,
+  ca_suite_number,
   ca_city, ca_county, ca_state, ca_zip, ca_country, ca_gmt_offset, ca_location_type, ctr_total_return
 FROM customer_total_return ctr1, customer_address, customer
 WHERE ctr1.ctr_total_return > (
@@ -69,23 +71,27 @@ WITH sr_items AS (
   FROM store_returns, item, date_dim
   WHERE sr_item_sk = i_item_sk AND sr_returned_date_sk = d_date_sk
     AND d_date IN (SELECT d_date FROM date_dim
-      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27', DATE '2000-11-17')))
+      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27',
+        DATE '2000-11-17')))
   GROUP BY i_item_id),
 cr_items AS (
   SELECT i_item_id AS item_id, SUM(cr_return_quantity) AS cr_item_qty
   FROM catalog_returns, item, date_dim
   WHERE cr_item_sk = i_item_sk AND cr_returned_date_sk = d_date_sk
     AND d_date IN (SELECT d_date FROM date_dim
-      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27', DATE '2000-11-17')))
+      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27',
+        DATE '2000-11-17')))
   GROUP BY i_item_id),
 wr_items AS (
   SELECT i_item_id AS item_id, SUM(wr_return_quantity) AS wr_item_qty
   FROM web_returns, item, date_dim
   WHERE wr_item_sk = i_item_sk AND wr_returned_date_sk = d_date_sk
     AND d_date IN (SELECT d_date FROM date_dim
-      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27', DATE '2000-11-17')))
+      WHERE d_week_seq IN (SELECT d_week_seq FROM date_dim WHERE d_date IN (DATE '2000-06-30', DATE '2000-09-27',
+        DATE '2000-11-17')))
   GROUP BY i_item_id)
-SELECT sr_items.item_id, sr_item_qty, CAST(sr_item_qty AS DOUBLE) / (sr_item_qty + cr_item_qty + wr_item_qty) / 3.0 * 100 AS sr_dev,
+SELECT sr_items.item_id, sr_item_qty, CAST(sr_item_qty
+  AS DOUBLE) / (sr_item_qty + cr_item_qty + wr_item_qty) / 3.0 * 100 AS sr_dev,
   cr_item_qty, CAST(cr_item_qty AS DOUBLE) / (sr_item_qty + cr_item_qty + wr_item_qty) / 3.0 * 100 AS cr_dev, wr_item_qty,
   CAST(wr_item_qty AS DOUBLE) / (sr_item_qty + cr_item_qty + wr_item_qty) / 3.0 * 100 AS wr_dev,
   (sr_item_qty + cr_item_qty + wr_item_qty) / 3.0 AS average
@@ -222,7 +228,7 @@ SELECT cc_call_center_id AS call_center, cc_name AS call_center_name, cc_manager
 FROM call_center, catalog_returns, date_dim, customer, customer_address, customer_demographics, household_demographics
 WHERE cr_call_center_sk = cc_call_center_sk AND cr_returned_date_sk = d_date_sk AND cr_returning_customer_sk = c_customer_sk
   AND cd_demo_sk = c_current_cdemo_sk AND hd_demo_sk = c_current_hdemo_sk AND ca_address_sk = c_current_addr_sk
-  AND d_year = 1998 AND d_moy BETWEEN 9 AND 11
+  AND d_year = 2001 AND d_moy BETWEEN 4 AND 6
   AND ((cd_marital_status = 'M' AND cd_education_status = 'Unknown')
     OR (cd_marital_status = 'W' AND cd_education_status = 'Advanced Degree')
     OR (cd_marital_status = 'S' AND cd_education_status = 'Primary'))
