@@ -161,7 +161,12 @@ class FilesystemSource(Source):
     def statistics(self) -> TableStatistics:
         if not self.is_bounded or not self.reports_statistics:
             return TableStatistics()
-        return statistics_of(self.path, self.format, self.parts(), self.stored, self.partition)
+        try:
+            parts = self.parts()
+        except TableApiError:
+            # Reading will say what is wrong; a plan can be made, and shown, all the same.
+            return TableStatistics()
+        return statistics_of(self.path, self.format, parts, self.stored, self.partition)
 
     def lazy_frame(self) -> pl.LazyFrame | None:
         """Columnar files scan natively when their types are the table's; text goes through this source's own decoder."""

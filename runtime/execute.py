@@ -308,17 +308,29 @@ def warm_up(parallelism: int) -> None:
     _shared_executor().warm_up(parallelism)
 
 
-def explain(plans: Sequence[n.Node], settings: ExecutionSettings, *, with_changelog: bool = False) -> str:
-    """The logical plan, the optimised plan and, for a stream, the steps of the job."""
+def explain(
+    plans: Sequence[n.Node], settings: ExecutionSettings, *, with_changelog: bool = False, with_cost: bool = False
+) -> str:
+    """The logical plan, the optimised plan and, for a stream, the steps of the job.
+
+    Args:
+        plans, settings: As for `execute`.
+        with_changelog: Show which kinds of changes each step hands on.
+        with_cost: Show how many rows each step is expected to give, and how many it and all steps below it handle.
+    """
+    from tableapi.plan.estimates import Estimator
     from tableapi.plan.explain import changelog_text, plan_text
     from tableapi.plan.traits import changelog
     from tableapi.runtime.planner.tables import Tables
 
     tables = Tables(settings.is_streaming)
     final = optimized(plans, settings, tables)
-    details = None
-    if with_changelog:
-        details = lambda node: f"changelogMode={changelog_text(changelog(node, tables.facts))}"  # noqa: E731
+    estimator = Estimator(tables.statistics)
+
+    def details(node: n.Node) -> str:
+        parts = [f"changelogMode={changelog_text(changelog(node, tables.facts))}"] if with_changelog else []
+        return ", ".join([*parts, estimator.text(node)] if with_cost else parts)
+
     sections = ["== Logical plan ==", *(plan_text(p) for p in plans)]
     seen: set[int] = set()
     sections += ["", "== Optimized plan ==", *(plan_text(p, details, seen) for p in final)]

@@ -171,7 +171,12 @@ class TableEnvironment:
         from tableapi.explain_detail import ExplainDetail
         from tableapi.runtime.execute import explain
 
-        return explain(plans, self._settings(), with_changelog=ExplainDetail.CHANGELOG_MODE in details)
+        return explain(
+            plans,
+            self._settings(),
+            with_changelog=ExplainDetail.CHANGELOG_MODE in details,
+            with_cost=ExplainDetail.ESTIMATED_COST in details,
+        )
 
     def _sink_table(self, path_or_descriptor: str | TableDescriptor) -> tuple[TableSpec, bool]:
         """The definition of a sink, and whether it was described in place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tableapi.plan.nodes import Filter, JoinKind, Node, Project, Rank, Scan, TemporalJoin, WatermarkAssigner
+from tableapi.plan.nodes import Filter, JoinKind, Node, Project, Rank, Scan, Shared, TemporalJoin, WatermarkAssigner
 from tableapi.row import RowKind
 from tableapi.runtime.batch.context import KIND_COLUMN, Lowering
 from tableapi.runtime.batch.rowwise import project
@@ -64,6 +64,8 @@ def _versions(node: Node, lowering: Lowering) -> pl.LazyFrame:
             return _versions(Filter(Scan(table), condition), lowering).select(*node.schema.names, KIND_COLUMN)
         case Scan() if lowering.versions is not None:
             return lowering.versions(node).select(*node.schema.names, KIND_COLUMN)
+        case Shared(input=input):
+            return _versions(input, lowering).select(*node.schema.names, KIND_COLUMN)
         case Project(input=input):
             return project(_versions(input, lowering), node, lowering, keep=(KIND_COLUMN,))
         case WatermarkAssigner(input=input):

@@ -78,8 +78,20 @@ class Estimator:
         return known[1]
 
     def cost(self, node: n.Node) -> float:
-        """Rows that all steps up to this one handle."""
-        return self.of(node).rows + sum(self.cost(i) for i in node.inputs)
+        """Rows that this step and all below it give: what they handle, nearly. A shared part counts once."""
+        return self._cost(node, set())
+
+    def _cost(self, node: n.Node, seen: set[int]) -> float:
+        if isinstance(node, n.Shared):
+            if node.number in seen:
+                return 0.0
+            seen.add(node.number)
+            return self._cost(node.input, seen)
+        return self.of(node).rows + sum(self._cost(i, seen) for i in node.inputs)
+
+    def text(self, node: n.Node) -> str:
+        """The estimate of a node as EXPLAIN shows it."""
+        return f"rows={round(self.of(node).rows)}, cost={round(self.cost(node))}"
 
     def _compute(self, node: n.Node) -> Estimate:
         match node:

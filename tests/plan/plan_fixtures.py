@@ -8,16 +8,20 @@ from pathlib import Path
 from tableapi import EnvironmentSettings, TableEnvironment
 from tableapi.plan import nodes as n
 from tableapi.plan.explain import plan_text
-from tableapi.plan.rules import optimize
+from tableapi.plan.rules import optimize, optimize_bounded
 from tableapi.plan.spec import check_plan
+from tableapi.tablespec import ColumnStatistics, TableStatistics
 
 FOLDER = Path(__file__).parent / "rules"
+BOUNDED_FOLDER = Path(__file__).parent / "bounded_rules"
+"""Rules of bounded plans: a text may hold several queries, separated by semicolons, that run as one job."""
 
 TABLES = """
 CREATE TABLE orders (id INT, customer STRING, price INT, at TIMESTAMP(3), WATERMARK FOR at AS at - INTERVAL '5' SECOND)
   WITH ('connector' = 'datagen', 'number-of-rows' = '10');
 CREATE TABLE payments (order_id INT, amount INT, paid TIMESTAMP(3), WATERMARK FOR paid AS paid)
   WITH ('connector' = 'datagen', 'number-of-rows' = '10');
+CREATE TABLE events (id INT, kind STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '10');
 CREATE TABLE customers (name STRING, city STRING, since TIMESTAMP(3), WATERMARK FOR since AS since, PRIMARY KEY (name) NOT ENFORCED)
   WITH ('connector' = 'datagen', 'number-of-rows' = '10')
 """
@@ -72,6 +76,37 @@ def optimized_text(fixture: Fixture) -> str:
     return plan_text(final)
 
 
+SIZES = {
+    "orders": TableStatistics(
+        1_000_000,
+        {
+            "id": ColumnStatistics(1_000_000, 1, 1_000_000, 0.0),
+            "customer": ColumnStatistics(1_000),
+            "price": ColumnStatistics(1_000, 1, 1_000),
+        },
+    ),
+    "payments": TableStatistics(100_000, {"order_id": ColumnStatistics(100_000, 1, 1_000_000)}),
+    "customers": TableStatistics(1_000, {"name": ColumnStatistics(1_000), "city": ColumnStatistics(50)}),
+    "events": TableStatistics(10_000, is_parsed=True),
+}
+"""What the bounded plans' rules know of the tables."""
+
+
+def bounded_text(fixture: Fixture) -> str:
+    """The text of the optimised plans of a bounded job; every plan on the way is checked."""
+    env = environment(is_streaming=False)
+    plans = [logical(env, query) for query in fixture.sql.split(";")]
+    final = optimize_bounded(
+        plans, check=lambda changed, rule: check_plan(changed), statistics=lambda scan: SIZES[scan.table.identifier.name]
+    )
+    seen: set[int] = set()
+    for plan in final:
+        check_plan(plan, is_final=True)
+    return "\n".join(plan_text(plan, seen=seen) for plan in final)
+
+
 if __name__ == "__main__":
+    for file in sorted(BOUNDED_FOLDER.glob("*.txt")):
+        write(file, [Fixture(f.name, f.sql, bounded_text(f)) for f in read(file)])
     for file in sorted(FOLDER.glob("*.txt")):
         write(file, [Fixture(f.name, f.sql, optimized_text(f)) for f in read(file)])

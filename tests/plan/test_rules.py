@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_fixtures import FOLDER, Fixture, environment, logical, optimized_text, read
+from plan_fixtures import BOUNDED_FOLDER, FOLDER, Fixture, bounded_text, environment, logical, optimized_text, read
 
 from tableapi.plan.explain import plan_text
-from tableapi.plan.rules import LOGICAL, STREAMING, SUBQUERIES, WINDOWS, optimize
+from tableapi.plan.rules import BOUNDED, LOGICAL, READERS, STREAMING, SUBQUERIES, WINDOWS, optimize, optimize_bounded
 
 FILES = sorted(FOLDER.glob("*.txt"))
 CASES = [(path, fixture) for path in FILES for fixture in read(path)]
+BOUNDED_CASES = [(path, fixture) for path in sorted(BOUNDED_FOLDER.glob("*.txt")) for fixture in read(path)]
 
 
 @pytest.mark.parametrize(("path", "fixture"), CASES, ids=[f"{p.stem}-{f.name}" for p, f in CASES])
@@ -33,3 +34,17 @@ def test_every_rule_is_used_by_some_fixture() -> None:
         optimize(plan, is_streaming=True, check=lambda changed, rule: used.add(rule.__name__))
     rules = {r.__name__ for r in (*SUBQUERIES, *LOGICAL, *WINDOWS, *STREAMING)}
     assert rules - used <= {"remove_true_filter", "versions_filter", "limit_of_sort_through_project"}
+
+
+@pytest.mark.parametrize(("path", "fixture"), BOUNDED_CASES, ids=[f"{p.stem}-{f.name}" for p, f in BOUNDED_CASES])
+def test_bounded_queries_become_their_plans(path: Path, fixture: Fixture) -> None:
+    assert bounded_text(fixture) == fixture.expected
+
+
+def test_every_bounded_rule_is_used_by_some_fixture() -> None:
+    """Goal: no rule is dead or untested."""
+    used: set[str] = set()
+    for _, fixture in BOUNDED_CASES:
+        plans = [logical(environment(is_streaming=False), sql) for sql in fixture.sql.split(";")]
+        optimize_bounded(plans, check=lambda changed, rule: used.add(rule.__name__))
+    assert {r.__name__ for r in (*BOUNDED, *READERS)} - {r.__name__ for r in LOGICAL} <= used

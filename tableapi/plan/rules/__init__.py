@@ -11,9 +11,9 @@ from tableapi.plan import nodes as n
 from tableapi.plan.estimates import Estimator, StatisticsOf, nothing_known
 from tableapi.plan.rules.bounded import (
     filter_into_scan,
-    filter_through_watermark,
     limit_into_scan,
     outer_to_inner,
+    remove_watermark,
     semi_join_down,
 )
 from tableapi.plan.rules.filters import (
@@ -64,7 +64,7 @@ LOGICAL: tuple[Rule, ...] = (
 
 STREAMING: tuple[Rule, ...] = (interval_join, window_join, versions_filter, computed_join_keys)
 
-BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, filter_through_watermark)
+BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, remove_watermark)
 
 READERS: tuple[Rule, ...] = (filter_into_scan, limit_into_scan)
 
@@ -97,36 +97,42 @@ def optimize(
     """
     if not is_streaming:
         return optimize_bounded([plan], check=check, statistics=statistics)[0]
+    settled: Settled = {}
     for rules in (SUBQUERIES, LOGICAL, WINDOWS):
-        plan = apply_rules(plan, rules, check)
+        plan = apply_rules(plan, rules, check, settled)
     plan = plan if emit is None else with_emit_policy(plan, emit)
-    plan = apply_rules(plan, STREAMING, check)
+    plan = apply_rules(plan, STREAMING, check, settled)
     (plan,) = prune_columns([plan])
-    return apply_rules(plan, CLEANUP, check)
+    return apply_rules(plan, CLEANUP, check, settled)
 
 
 def optimize_bounded(
     plans: Sequence[n.Node], *, check: Check | None = None, statistics: StatisticsOf = nothing_known
 ) -> list[n.Node]:
     """The plans that are run as one bounded job; what they have in common is computed once. Arguments are those of `optimize`."""
-    estimator = Estimator(statistics)
+    estimator, settled = Estimator(statistics), Settled()
     ordered = []
     for plan in plans:
         for rules in (SUBQUERIES, BOUNDED, WINDOWS):
-            plan = apply_rules(plan, rules, check)
+            plan = apply_rules(plan, rules, check, settled)
         plan = reduce_aggregates(order_joins(plan, estimator), estimator)
-        ordered.append(apply_rules(plan, BOUNDED, check))
+        ordered.append(apply_rules(plan, BOUNDED, check, settled))
     shared = share_results(ordered, statistics)
-    pruned = prune_columns([apply_rules(plan, READERS, check) for plan in shared])
-    return [apply_rules(plan, CLEANUP, check) for plan in pruned]
+    pruned = prune_columns([apply_rules(plan, READERS, check, settled) for plan in shared])
+    return [apply_rules(plan, CLEANUP, check, settled) for plan in pruned]
 
 
-def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = None) -> n.Node:
-    """Applies rules bottom up until none changes anything."""
+Settled = dict[Rule, dict[int, n.Node]]
+"""By rule and identity: parts of plans in which the rule has nothing to change. Nodes never change, so neither does this."""
+
+
+def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = None, settled: Settled | None = None) -> n.Node:
+    """Applies rules bottom up until none changes anything. `settled` carries over what was found out by an earlier call."""
+    settled = {} if settled is None else settled
     for _ in range(MAX_ROUNDS):
         before = plan
         for rule in rules:
-            changed = n.transform(plan, rule)
+            changed = _rewrite(plan, rule, settled.setdefault(rule, {}))
             if changed is not plan:
                 plan = changed
                 if check is not None:
@@ -134,3 +140,20 @@ def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = Non
         if plan is before:
             return plan
     raise AssertionError(f"the rules {[r.__name__ for r in rules]} do not settle")
+
+
+def _rewrite(node: n.Node, rule: Rule, settled: dict[int, n.Node]) -> n.Node:
+    if id(node) in settled:
+        return node
+    old = node
+    inputs = node.inputs
+    if inputs:
+        new = tuple(_rewrite(i, rule, settled) for i in inputs)
+        if any(a is not b for a, b in zip(new, inputs, strict=True)):
+            node = node.with_inputs(new)
+    changed = rule(node)
+    if changed is not None:
+        return changed
+    if node is old:
+        settled[id(node)] = node
+    return node

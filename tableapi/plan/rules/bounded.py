@@ -60,11 +60,9 @@ def _null_if_null(rex: Rex) -> set[str]:
     return set()
 
 
-def filter_through_watermark(node: n.Node) -> n.Node | None:
-    """Filter(Watermark(x)) → Watermark(Filter(x)): bounded rows do not wait for a watermark, so none is late."""
-    if not (isinstance(node, n.Filter) and isinstance(node.input, n.WatermarkAssigner)):
-        return None
-    return replace(node.input, input=replace(node, input=node.input.input))
+def remove_watermark(node: n.Node) -> n.Node | None:
+    """Watermark(x) → x: bounded rows do not wait for each other, so none is late, and the column need not be read."""
+    return node.input if isinstance(node, n.WatermarkAssigner) else None
 
 
 def semi_join_down(node: n.Node) -> n.Node | None:
@@ -143,7 +141,7 @@ def limit_into_scan(node: n.Node) -> n.Node | None:
 def _limited(node: n.Node, rows: int) -> n.Node | None:
     if isinstance(node, n.Scan):
         return replace(node, limit=rows) if node.limit is None or node.limit > rows else None
-    if isinstance(node, n.Project | n.WatermarkAssigner):
+    if isinstance(node, n.Project):
         below = _limited(node.input, rows)
         return None if below is None else replace(node, input=below)
     return None
