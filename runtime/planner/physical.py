@@ -51,6 +51,10 @@ from tableapi.runtime.planner.watermark import watermark_spec
 from tableapi.tablespec import RowSchema, TimeKind
 
 MULTI_JOIN = "table.optimizer.multi-join.enabled"
+AGGREGATE_PHASES = "table.optimizer.agg-phase-strategy"
+
+MIN_BATCH_ROWS = 1024
+"""With smaller batches there is nothing to fold before rows travel."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,9 @@ class PhysicalPlanner:
         if node.grouping_sets is not None:
             return self._grouping_sets(node, needs_before)
         source = self.plan(node.input)
+        is_partial = self._has_two_phases(node, source)
+        if is_partial:
+            source = self._local_aggregate(node, source)
         spec = GroupAggregateSpec(
             source.schema,
             node.keys,
@@ -254,10 +261,29 @@ class PhysicalPlanner:
             self._inserts(node.input),
             needs_before,
             self._ttl(node.state_ttl_ms),
+            is_partial,
         )
         edge = self._hashed(source, node.keys)
         vertex = self._add(_named("GroupAggregate", node.keys), spec, node.schema, [edge])
         return Stream(vertex, node.schema, node.keys or None, not node.keys)
+
+    def _has_two_phases(self, node: n.Aggregate, source: Stream) -> bool:
+        """Whether workers fold their own rows first: where rows travel, in batches, and partial values give exactly what rows give."""
+        from tableapi.runtime.stream.partial import is_mergeable
+
+        strategy = self.settings.options.get(AGGREGATE_PHASES, "AUTO").upper()
+        if strategy == "ONE_PHASE" or not node.aggregates or not self._inserts(node.input):
+            return False
+        is_worthwhile = self.config.parallelism > 1 and self.config.max_batch_rows >= MIN_BATCH_ROWS
+        travels = self._hashed(source, node.keys).exchange is not FORWARD
+        return travels and (is_worthwhile or strategy == "TWO_PHASE") and all(is_mergeable(a.call) for a in node.aggregates)
+
+    def _local_aggregate(self, node: n.Aggregate, source: Stream) -> Stream:
+        from tableapi.runtime.stream.partial import LocalAggregateSpec, partial_schema
+
+        schema = partial_schema(source.schema, node.keys, node.aggregates)
+        spec = LocalAggregateSpec(source.schema, node.keys, node.aggregates)
+        return Stream(self._add(_named("LocalAggregate", node.keys), spec, schema, [Edge(source.vertex)]), schema)
 
     def _grouping_sets(self, node: n.Aggregate, needs_before: bool) -> Stream:
         from tableapi.plan.scope import unique

@@ -23,6 +23,7 @@ from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
 from tableapi.runtime.stream.distinct_rows import Change, DistinctRows
 from tableapi.runtime.stream.operator import OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.partial import partials_of
 from tableapi.runtime.stream.running import CUMULATIVE, cumulative
 from tableapi.tablespec import RowSchema
 from tableapi.types import ArrayType
@@ -100,6 +101,7 @@ class AggregateSet:
     Args:
         retracts: The input has -U and -D.
         merges: `merged` will be called with groups of several slots.
+        is_partial: The rows are partial values that a first phase has made (`partial.py`).
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class AggregateSet:
         context: OperatorContext,
         retracts: bool,
         merges: bool = False,
+        is_partial: bool = False,
     ) -> None:
         check_supported(aggregates)
         self._merges = merges
@@ -119,8 +122,11 @@ class AggregateSet:
         self._calls: list[_Call] = []
         self._bound = 0
         self._columns: list[_Input] = []
-        for aggregate in aggregates:
-            self._add(aggregate.name, aggregate.call)
+        for number, aggregate in enumerate(aggregates):
+            if is_partial:
+                self._add_partial(aggregate.name, aggregate.call, number)
+            else:
+                self._add(aggregate.name, aggregate.call)
         self.types = {a.name: a.call.type.to_polars() for a in aggregates}
 
     def _add(self, name: str, call: AggCall) -> None:
@@ -133,6 +139,20 @@ class AggregateSet:
         columns = []
         for accumulator in function.accumulators([a.type for a in call.args], call.type):
             columns.append(self._feed(source, accumulator, args))
+        self._finish_call(name, call, columns)
+
+    def _add_partial(self, name: str, call: AggCall, number: int) -> None:
+        """A call over partial values: counts are added up, the others are what they are of rows."""
+        if not self._sources:
+            self._sources.append(_Source(None, None))
+        columns = []
+        for part in partials_of(call, number):
+            kind = part.accumulator.kind
+            kind = AccumulatorKind.SUM if kind is AccumulatorKind.COUNT else kind
+            columns.append(self._feed(self._sources[0], Accumulator(kind, part.accumulator.type, _first), [pl.col(part.name)]))
+        self._finish_call(name, call, columns)
+
+    def _finish_call(self, name: str, call: AggCall, columns: list[str]) -> None:
         result = finish_aggregate(call, [pl.col(c) for c in columns], self._session)
         self._calls.append(_Call(name, exact(result, call.type).alias(name)))
 
@@ -394,3 +414,7 @@ def _where(mask: pl.Series) -> Ids | None:
     """The rows where a filter is TRUE; None: all of them."""
     passed = mask.fill_null(False).to_numpy()
     return None if passed.all() else np.flatnonzero(passed)
+
+
+def _first(args: Sequence[pl.Expr]) -> pl.Expr:
+    return args[0]

@@ -31,6 +31,7 @@ class GroupAggregateSpec:
     input_is_insert_only: The input has no -U and no -D (then groups never vanish and MIN/MAX need no values).
     generate_update_before: Emit -U before each +U.
     ttl_ms: Groups that were not touched for so long (processing time) are forgotten; None: never.
+    is_partial: The input are partial values of a `LocalAggregateSpec`.
     """
 
     input: RowSchema
@@ -39,6 +40,7 @@ class GroupAggregateSpec:
     input_is_insert_only: bool = True
     generate_update_before: bool = True
     ttl_ms: int | None = None
+    is_partial: bool = False
 
     def __post_init__(self) -> None:
         check_supported(self.aggregates)
@@ -69,7 +71,9 @@ class GroupAggregate(Operator):
         super().open(context)
         self._idle.open(context)
         spec = self._spec
-        self._aggregates = AggregateSet(spec.input, spec.aggregates, context, not spec.input_is_insert_only)
+        self._aggregates = AggregateSet(
+            spec.input, spec.aggregates, context, not spec.input_is_insert_only, is_partial=spec.is_partial
+        )
 
     def process(self, input: int, batch: Batch) -> None:
         self._idle.enter(batch.frame)
