@@ -203,11 +203,14 @@ def evaluate(
 
 
 def select(frame: pl.DataFrame, expressions: Sequence[pl.Expr]) -> pl.DataFrame:
-    """`frame.select` that keeps the number of rows when no expression reads a column."""
+    """`frame.select` that keeps the number of rows when no expression reads a column.
+
+    Polars makes one row of constants, or one for each chunk of the frame.
+    """
     result = frame.select(expressions)
     if result.height == frame.height:
         return result
-    assert result.height == 1, f"{result.height} rows from {frame.height}"
+    assert result.height in (1, frame.n_chunks()), f"{result.height} rows from {frame.height}"
     return result.clear() if frame.height == 0 else result[[0] * frame.height]
 
 

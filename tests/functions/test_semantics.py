@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from tableapi.errors import ExecutionError
+from tableapi.functions.registry import SessionContext
+from tableapi.plan.nodes import NamedRex
+from tableapi.runtime.expressions import evaluate
 from tests.functions.constants import resolve, text, value
 
 TYPES = [
@@ -127,3 +131,9 @@ FAILURES = [
 def test_what_fails_a_query(sql: str, message: str) -> None:
     with pytest.raises(ExecutionError, match=message):
         value(sql)
+
+
+def test_constants_have_a_row_for_each_row_of_a_frame_in_pieces():
+    pieces = pl.concat([pl.DataFrame({"a": [1, 2, 3]})] * 2, rechunk=False)
+    upper = NamedRex("u", resolve("UPPER('a')", "UTC"))
+    assert evaluate(pieces, [upper], SessionContext(time_zone="UTC"))["u"].to_list() == ["A"] * 6
