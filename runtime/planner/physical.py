@@ -642,14 +642,15 @@ class PhysicalPlanner:
 
     def _sorts_by_time(self, node: n.Sort) -> bool:
         first = node.order_by[0]
-        return first.ascending and node.input.schema[first.column].time is TimeKind.ROWTIME and self._inserts(node.input)
+        return first.ascending and node.input.schema[first.column].time is not None and self._inserts(node.input)
 
     def _sort(self, node: n.Sort, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.sort_limit import FullSortSpec, TemporalSortSpec
 
         if self._sorts_by_time(node):
             source = self.plan(node.input)
-            spec: Any = TemporalSortSpec(source.schema, node.order_by)
+            is_event_time = source.schema[node.order_by[0].column].time is TimeKind.ROWTIME
+            spec: Any = TemporalSortSpec(source.schema, node.order_by, is_event_time)
         elif is_bounded(node.input, self.tables.facts):
             source = self.plan(node.input)
             spec = FullSortSpec(source.schema, node.order_by)

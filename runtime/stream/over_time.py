@@ -20,7 +20,7 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import Chains, RowStore
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet
-from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, hstack
 from tableapi.runtime.stream.idle import IdleKeys
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 
 class TimeOver(Operator):
-    """Emits each row once (+I) with the calls' values; event time waits for the watermark, processing time does not.
+    """Emits each row once (+I) with the calls' values; event time waits for the watermark, processing time does not: its rows follow
+    each other as they come, and only a bounded RANGE waits for all rows of a millisecond (Flink).
 
     Late rows are dropped and counted (Flink). Frames that begin at the partition's first row keep running values only, and
     cost O(rows). Other frames keep the rows that later rows can still see, and cost O(rows + kept rows of their partitions);
@@ -43,7 +44,10 @@ class TimeOver(Operator):
     """
 
     def __init__(self, spec: OverSpec, time_column: str) -> None:
+        if not spec.is_event_time and spec.frame.lower.kind is FrameBoundKind.UNBOUNDED:
+            spec = replace(spec, frame=replace(spec.frame, is_rows=True))
         self._spec, self._time = spec, time_column
+        self._has_peers = not (spec.is_event_time or spec.frame.is_rows)
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.partition_by})
         self._waiting = TimeBuffer()
@@ -68,6 +72,8 @@ class TimeOver(Operator):
 
     def on_timer(self, time_ms: int) -> None:
         self._idle.sweep(time_ms)
+        if self._has_peers:
+            self._take_until(time_ms - 1)
 
     def _expire(self, slots: Ids) -> None:
         if self._aggregates is not None:
@@ -81,7 +87,12 @@ class TimeOver(Operator):
         if not self._spec.is_event_time:
             now = np.full(batch.height, self.context.clock.now_ms(), dtype=np.int64)
             dtype = self._spec.input[self._time].type.to_polars()
-            self._compute(batch.frame.with_columns(from_ms(self._time, now, dtype)))
+            rows = batch.frame.with_columns(from_ms(self._time, now, dtype))
+            if self._has_peers:
+                self._waiting.add(Batch(rows), now)
+                self.context.set_timer(int(now[0]) + 1)
+            else:
+                self._compute(rows)
             return
         times = event_times(batch.frame, self._time)
         late = times <= self._watermark
@@ -92,10 +103,15 @@ class TimeOver(Operator):
     def on_watermark(self, watermark_ms: int) -> int:
         if self._spec.is_event_time:
             self._watermark = max(self._watermark, watermark_ms)
-            ready = self._waiting.take(watermark_ms)
-            if ready is not None:
-                self._compute(ready.frame)
+            self._take_until(watermark_ms)
+        elif watermark_ms == MAX_WATERMARK:
+            self._take_until(watermark_ms)
         return watermark_ms
+
+    def _take_until(self, time_ms: int) -> None:
+        ready = self._waiting.take(time_ms)
+        if ready is not None:
+            self._compute(ready.frame)
 
     def _compute(self, frame: pl.DataFrame) -> None:
         self._idle.enter(frame)
@@ -202,7 +218,10 @@ class TimeOver(Operator):
             self._by_partition.append(ids, self._owner[ids])
         if waiting is not None and waiting.height:
             rows = untagged(waiting)
-            self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))
+            times = to_ms_or_min(rows[self._time])
+            self._waiting.add(Batch(rows), times)
+            if self._has_peers:
+                self.context.set_timer(int(times.max()) + 1)
 
     def state(self) -> dict[str, pl.DataFrame]:
         types = self._spec.input.to_polars()

@@ -25,10 +25,12 @@ _FOREVER = 2**62
 
 @dataclass(frozen=True)
 class TemporalSortSpec:
-    """ORDER BY with the event-time column first: rows come out in order as the watermark passes them. Late rows are dropped."""
+    """ORDER BY with a time column first: rows come out in order as the watermark passes them, or in processing time as each
+    millisecond is over (at once when nothing else orders them). Late rows are left out."""
 
     input: RowSchema
     order_by: tuple[SortKey, ...]
+    is_event_time: bool = True
 
     def create(self) -> Operator:
         """A new operator."""
@@ -80,7 +82,7 @@ def sorted_rows(frame: pl.DataFrame, order_by: Sequence[SortKey]) -> pl.DataFram
 
 
 class TemporalSort(Operator):
-    """Emits rows sorted, up to the watermark. State: rows that wait. Late rows are dropped and counted (Flink).
+    """Emits rows sorted, up to the watermark or the clock. State: rows that wait. Late rows are left out and counted (Flink).
 
     Cost: O(rows of the batch); on a watermark a sort of the rows that become ready.
     """
@@ -91,18 +93,37 @@ class TemporalSort(Operator):
         self._watermark = MIN_WATERMARK
 
     def process(self, input: int, batch: Batch) -> None:
+        if not self._spec.is_event_time:
+            self._process_by_clock(batch)
+            return
         times = to_ms_or_min(batch.frame[self._time])
         late = times <= self._watermark
         batch = self.leave_out(batch, late, times, self._watermark)
         if batch.height:
             self._waiting.add(batch, times[~late])
 
+    def _process_by_clock(self, batch: Batch) -> None:
+        if len(self._spec.order_by) == 1:
+            self.context.emit(batch)
+            return
+        now = self.context.clock.now_ms()
+        self._waiting.add(batch, np.full(batch.height, now, dtype=np.int64))
+        self.context.set_timer(now + 1)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._emit_until(time_ms - 1)
+
     def on_watermark(self, watermark_ms: int) -> int:
-        self._watermark = max(self._watermark, watermark_ms)
-        ready = self._waiting.take(watermark_ms)
-        if ready is not None:
-            emit_in_pieces(self.context.emit, Batch(sorted_rows(ready.frame, self._spec.order_by)), self.context.max_batch_rows)
+        if self._spec.is_event_time or watermark_ms == MAX_WATERMARK:
+            self._watermark = max(self._watermark, watermark_ms)
+            self._emit_until(watermark_ms)
         return watermark_ms
+
+    def _emit_until(self, time_ms: int) -> None:
+        ready = self._waiting.take(time_ms)
+        if ready is not None:
+            order_by = self._spec.order_by if self._spec.is_event_time else self._spec.order_by[1:]
+            emit_in_pieces(self.context.emit, Batch(sorted_rows(ready.frame, order_by)), self.context.max_batch_rows)
 
     def snapshot(self, writer: SnapshotWriter) -> None:
         writer.frame("waiting", self._waiting.rows(self._spec.input.to_polars()).frame)
@@ -110,8 +131,10 @@ class TemporalSort(Operator):
 
     def restore(self, reader: SnapshotReader) -> None:
         rows = reader.frame("waiting")
-        if rows is not None and rows.height:
+        if rows is not None and rows.height and self._spec.is_event_time:
             self._waiting.add(Batch(rows), to_ms_or_min(rows[self._time]))
+        elif rows is not None and rows.height:
+            self._process_by_clock(Batch(rows))
         self._watermark = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:

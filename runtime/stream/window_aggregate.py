@@ -398,8 +398,9 @@ class WindowAggregate(Operator):
     def state(self) -> dict[str, pl.DataFrame]:
         slots = self._index.live_slots()
         keys = self._index.keys(slots)
-        bounds = [("window_start", _START), ("window_end", _END)] if self._spec.attached else [("slice_end", _END)]
-        shown = [from_ms(name, keys[column].to_numpy(), _BOUND) for name, column in bounds]
-        values = self._aggregates.values(slots)
+        columns = [keys.select(self._spec.keys)]
+        if self._spec.attached is None:
+            name = "slice_end" if "slice_end" not in self._spec.keys else "$slice_end"
+            columns.append(from_ms(name, keys[_END].to_numpy(), _BOUND).to_frame())
         table = "windows" if self._spec.attached else "slices"
-        return {table: hstack([keys.drop(_START, _END, _GENERATION, strict=False), pl.DataFrame(shown), values])}
+        return {table: hstack([*columns, self._aggregates.values(slots)])}

@@ -12,7 +12,7 @@ from functools import singledispatch
 
 from tableapi.plan import nodes as n
 from tableapi.plan.match_node import Match
-from tableapi.plan.rex import Call, Cast, Ref, Rex
+from tableapi.plan.rex import Call, Cast, Ref, Rex, SortKey
 from tableapi.row import RowKind
 from tableapi.tablespec import TableSpec, TimeKind
 
@@ -216,8 +216,8 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
         case n.SetOp():
             return ALL_KINDS
         case n.Over(order_by=order_by):
-            return INSERT_ONLY if inputs[0] == INSERT_ONLY and _by_time(node.input, order_by) else ALL_KINDS
-        case n.Limit(input=n.Sort(order_by=order_by)) if not _by_time(node.input.inputs[0], order_by):
+            return INSERT_ONLY if inputs[0] == INSERT_ONLY and _follows_time(node.input, order_by) else ALL_KINDS
+        case n.Limit(input=n.Sort(order_by=order_by)) if not _follows_time(node.input.inputs[0], order_by):
             return ALL_KINDS
         case n.Sort():
             return inputs[0]
@@ -251,11 +251,16 @@ def ranks_windows(node: n.Rank) -> bool:
     return {window.start, window.end} <= set(node.partition_by)
 
 
-def _by_time(node: n.Node, order_by: tuple[object, ...]) -> bool:
+def _follows_time(node: n.Node, order_by: tuple[SortKey, ...]) -> bool:
+    """Whether rows are wanted in the order of a time attribute of the node: no later row can then come before an earlier one."""
+    return _by_time(node, order_by) and order_by[0].ascending
+
+
+def _by_time(node: n.Node, order_by: tuple[SortKey, ...]) -> bool:
     """Whether the first sort key is a time attribute of the node."""
     if not order_by:
         return False
-    return node.schema[order_by[0].column].time is not None  # type: ignore[attr-defined]
+    return node.schema[order_by[0].column].time is not None
 
 
 def _join_changelog(kind: n.JoinKind, inputs: list[frozenset[RowKind]]) -> frozenset[RowKind]:

@@ -7,6 +7,7 @@ from plan_fixtures import environment, logical
 
 from tableapi.errors import ChangelogError
 from tableapi.plan.explain import changelog_text
+from tableapi.plan.nodes import EmitPolicy
 from tableapi.plan.rules import optimize
 from tableapi.plan.traits import changelog, unique_keys, upsert_key, window_of
 
@@ -31,6 +32,10 @@ CHANGES = {
     "SELECT id, paid FROM orders JOIN payments ON id = order_id AND paid BETWEEN `at` AND `at` + INTERVAL '1' HOUR": "[I]",
     "SELECT o.id FROM orders AS o JOIN customers FOR SYSTEM_TIME AS OF o.`at` AS c ON o.customer = c.name": "[I]",
     "SELECT id FROM orders ORDER BY price LIMIT 2": "[I,UB,UA,D]",
+    "SELECT id FROM orders ORDER BY `at` LIMIT 2": "[I]",
+    "SELECT id FROM orders ORDER BY `at` DESC LIMIT 2": "[I,UB,UA,D]",
+    "SELECT id, COUNT(*) OVER (ORDER BY `at`) FROM orders": "[I]",
+    "SELECT id, COUNT(*) OVER (ORDER BY `at` DESC) FROM orders": "[I,UB,UA,D]",
 }
 
 
@@ -38,6 +43,13 @@ CHANGES = {
 def test_kinds_of_changes(sql: str) -> None:
     plan = optimize(logical(environment(is_streaming=True), sql), is_streaming=True)
     assert changelog_text(changelog(plan)) == CHANGES[sql]
+
+
+def test_windows_that_give_several_results_change_them() -> None:
+    sql = "SELECT SUM(price) FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`at`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end"
+    for emit, kinds in ((EmitPolicy(early_ms=0), "[I,UB,UA]"), (EmitPolicy(None, 0, 60_000), "[I,UB,UA]"), (None, "[I]")):
+        plan = optimize(logical(environment(is_streaming=True), sql), is_streaming=True, emit=emit)
+        assert changelog_text(changelog(plan)) == kinds
 
 
 KEYS = {

@@ -80,6 +80,32 @@ def test_processing_time_does_not_wait():
     assert_changelog(h.feed("c 4 null"), "+I c 4 1970-01-01T00:01 6")
 
 
+def test_processing_time_has_peers_in_a_bounded_range_only():
+    """All rows of a millisecond count for each other, also over several batches, and come out when it is over."""
+    source = schema("k STRING, v INT, ts TIMESTAMP_LTZ(3)", ts="proctime")
+
+    def spec(lower):
+        calls = (agg(source, "s", "SUM", "v"),)
+        return OverSpec(source, ("k",), (SortKey("ts"),), OverFrame(False, lower, CURRENT), calls, "ts", False)
+
+    running = OperatorHarness(spec(UNBOUNDED), source, clock_ms=60_000)
+    assert_changelog(running.feed("a 1 null\na 2 null"), "+I a 1 1970-01-01T00:01 1\n+I a 2 1970-01-01T00:01 3")
+    h = OperatorHarness(spec(before(1_000)), source, clock_ms=60_000)
+    assert h.feed("a 1 null\na 2 null") == h.feed("a 4 null\nb 8 null") == ""
+    again = OperatorHarness(spec(before(1_000)), source, clock_ms=60_000, snapshot=h.snapshot())
+    for one in (h, again):
+        assert sorted(one.set_clock(60_001).splitlines()) == [
+            *(f"+I a {v} 1970-01-01T00:01 7" for v in (1, 2, 4)),
+            "+I b 8 1970-01-01T00:01 8",
+        ]
+        one.set_clock(61_000)
+        one.feed("a 16 null")
+        assert_changelog(one.set_clock(61_001), "+I a 16 1970-01-01T00:01:01 23")
+        one.set_clock(62_001)
+        one.feed("a 32 null")
+        assert_changelog(one.end(), "+I a 32 1970-01-01T00:01:02.001 32")
+
+
 def test_what_needs_the_future_is_refused():
     with pytest.raises(UnsupportedError, match="NTILE"):
         over([NamedAgg("n", AggCall("NTILE", (Literal(DataTypes.INT(), 2),), BIGINT))])

@@ -111,6 +111,21 @@ def test_sort_by_event_time():
         assert_changelog(one.end(), f"+I d 0 {TIMES[2]}")
 
 
+def test_sort_by_processing_time():
+    """Rows come as they come; a second sort key orders the rows of each millisecond, when it is over."""
+    rows = schema("v INT, ts TIMESTAMP_LTZ(3)", ts="proctime")
+    plain = OperatorHarness(TemporalSortSpec(rows, (SortKey("ts"),), False), rows)
+    assert_changelog(plain.feed("2 null\n1 null"), "+I 2 null\n+I 1 null")
+    spec = TemporalSortSpec(rows, (SortKey("ts"), SortKey("v", ascending=False)), False)
+    h = OperatorHarness(spec, rows, clock_ms=1_000)
+    assert h.feed("1 null\n3 null") == h.feed("2 null") == ""
+    again = OperatorHarness(spec, rows, clock_ms=1_000, snapshot=h.snapshot())
+    for one in (h, again):
+        assert_changelog(one.set_clock(1_001), "+I 3 null\n+I 2 null\n+I 1 null")
+        one.feed("7 null\n9 null")
+        assert_changelog(one.end(), "+I 9 null\n+I 7 null")
+
+
 def test_sort_at_the_end_of_the_input():
     h = OperatorHarness(FullSortSpec(KV, (SortKey("v", True, False),)), KV)
     h.feed("+I a 3\n+I b null\n+I c 1\n+I c 1")
