@@ -50,6 +50,12 @@ from tableapi.runtime.planner.tables import Tables
 from tableapi.runtime.planner.watermark import watermark_spec
 from tableapi.tablespec import RowSchema, TimeKind
 
+UPSERT_MATERIALIZE = "table.exec.sink.upsert-materialize"
+"""AUTO, NONE or FORCE: whether a sink's upserts are made from all rows of a key when the query has another key."""
+
+CDC_DUPLICATES = "table.exec.source.cdc-events-duplicate"
+"""Whether changes of a table with a PRIMARY KEY may come twice, so that only its newest row of a key counts."""
+
 MULTI_JOIN = "table.optimizer.multi-join.enabled"
 AGGREGATE_PHASES = "table.optimizer.agg-phase-strategy"
 
@@ -150,7 +156,9 @@ class PhysicalPlanner:
         name = f"Source[{scan.table.identifier.name}]"
         vertex = self._add(name, SourceSpec(source, scan.schema, watermark, calc), schema)
         stream = Stream(vertex, schema)
-        if normalize and RowKind.UPDATE_AFTER in source.changelog and RowKind.UPDATE_BEFORE not in source.changelog:
+        has_before = RowKind.UPDATE_BEFORE in source.changelog
+        may_repeat = has_before and self.settings.options.get(CDC_DUPLICATES, "false").lower() == "true"
+        if normalize and RowKind.UPDATE_AFTER in source.changelog and (not has_before or may_repeat):
             return self._normalized(stream, scan)
         return stream
 
@@ -160,7 +168,7 @@ class PhysicalPlanner:
         key = scan.table.primary_key
         if not key:
             raise ChangelogError(
-                f"table '{scan.table.identifier.name}' hands over upserts and needs a PRIMARY KEY",
+                f"table '{scan.table.identifier.name}' hands over upserts, or changes twice, and needs a PRIMARY KEY",
                 fix="declare PRIMARY KEY (…) NOT ENFORCED",
             )
         edge = self._hashed(stream, key)
@@ -549,6 +557,7 @@ class PhysicalPlanner:
             node.right_time,
             node.condition,
             self.settings.state_ttl_ms,
+            self._inserts(node.left),
         )
         return self._two_inputs("TemporalJoin", spec, node, left, right, node.keys)
 
@@ -670,10 +679,12 @@ class PhysicalPlanner:
         check_sink(node, sink.accepts, kinds)
         takes_before = RowKind.UPDATE_BEFORE in sink.accepts
         own_key = upsert_key(node.input)
-        stream = self.plan(node.input, needs_before=takes_before or own_key is None or set(own_key) != set(sink.key))
+        is_forced = self.settings.options.get(UPSERT_MATERIALIZE, "AUTO").upper() == "FORCE"
+        has_key = own_key is not None and set(own_key) == set(sink.key) and not is_forced
+        stream = self.plan(node.input, needs_before=takes_before or not has_key)
         edge = Edge(stream.vertex)
         if kinds != INSERT_ONLY and sink.key and not takes_before:
-            if own_key is not None and set(own_key) == set(sink.key):
+            if has_key or self.settings.options.get(UPSERT_MATERIALIZE, "AUTO").upper() == "NONE":
                 step: Any = DropUpdateBeforeSpec()
             else:
                 step, edge = (

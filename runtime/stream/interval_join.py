@@ -217,7 +217,10 @@ class IntervalJoin(Operator):
             if frame is not None and frame.height:
                 rows = untagged(frame).drop(_TIME, _MET)
                 slots, _ = self._index.insert(self._keys.of(number, rows)[0])
-                side.add(rows, slots, frame[_TIME].to_numpy(), frame[_MET].to_numpy())
+                times = frame[_TIME].to_numpy()
+                side.add(rows, slots, times, frame[_MET].to_numpy())
+                for time_ms in np.unique(times).tolist() if not self._spec.is_event_time else ():
+                    self.context.set_timer(time_ms + side.keep_ms + 1)
         self._now = load_time(reader)
 
     def state(self) -> dict[str, pl.DataFrame]:

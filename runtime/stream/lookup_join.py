@@ -15,22 +15,19 @@ import polars as pl
 from tableapi.errors import UnsupportedError
 from tableapi.plan.nodes import JoinKind
 from tableapi.plan.rex import Ref, Rex
-from tableapi.row import RowKind
 from tableapi.runtime.lookup.asked import Asked, KeyedTable, WholeTable
 from tableapi.runtime.lookup.keyed import KeyedLookup, Question
-from tableapi.runtime.lookup.memory import INSTANCE, FoundRows
 from tableapi.runtime.lookup.whole import WholeLookup
 from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.state.hashing import key_groups
-from tableapi.runtime.state.row_store import NONE
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
 from tableapi.runtime.stream.calc import CalcStep, compile_filter, compile_step
-from tableapi.runtime.stream.emit import emit_in_pieces, hstack, kind_series
-from tableapi.runtime.stream.join_rows import JoinKeys, Mask, take_or_null
+from tableapi.runtime.stream.emit import hstack
+from tableapi.runtime.stream.found_rows import INSTANCE, FoundRows, emit_found
+from tableapi.runtime.stream.join_rows import JoinKeys, Mask
 from tableapi.runtime.stream.match import pairs
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
-from tableapi.runtime.stream.pairing import without_common
 from tableapi.runtime.stream.time_buffer import from_kind_column, with_kind_column
 from tableapi.tablespec import RowSchema
 
@@ -156,48 +153,7 @@ class LookupJoin(Operator):
         if self._condition is not None and len(rows):
             met = self._condition(hstack([batch.frame[rows], table[found]])).to_numpy()
             rows, found = rows[met], found[met]
-        counts = np.bincount(rows, minlength=batch.height)
-        padded = np.flatnonzero(counts == 0) if self._spec.kind is JoinKind.LEFT else NONE
-        if self._memory is not None:
-            rows, found, table, padded = self._remember(batch, rows, found, table)
-        rows, found = np.concatenate([rows, padded]), np.concatenate([found, np.full(len(padded), -1)])
-        if not len(rows):
-            return
-        order = np.argsort(rows, kind="stable")
-        rows, found = rows[order], found[order]
-        joined = hstack([batch.frame[rows], take_or_null(table, found)])
-        kinds = _kinds(batch, np.bincount(rows, minlength=batch.height))
-        result = Batch(joined, None if batch.is_insert_only else kind_series(kinds[rows]))
-        emit_in_pieces(self.context.emit, result, self.context.max_batch_rows)
-
-    def _remember(self, batch: Batch, rows: Ids, found: Ids, table: pl.DataFrame) -> tuple[Ids, Ids, pl.DataFrame, Ids]:
-        """Exchanges what is found now for what was found then, where a row is taken back.
-
-        Returns:
-            The pairs, the rows found, and the rows of the batch that stand alone.
-        """
-        memory = self._memory
-        assert memory is not None
-        adds = batch.adds()
-        removing, adding = np.flatnonzero(~adds), np.flatnonzero(adds)
-        known, owners, before = memory.take(batch.frame[removing])
-        unknown = np.delete(removing, known)
-        if len(unknown) and len(adding):
-            both = batch.frame[np.concatenate([unknown, adding])]
-            tokens = both.select(pl.struct(pl.all()).rank("dense")).to_series().cast(pl.Int64).to_numpy()
-            _, stays = without_common(tokens[: len(unknown)], tokens[len(unknown) :])
-            adding = adding[stays]
-        number = np.full(batch.height, -1, dtype=np.int64)
-        number[adding] = np.arange(len(adding))
-        kept = number[rows] >= 0
-        rows, found = rows[kept], found[kept]
-        now = table[found]
-        memory.put(batch.frame[adding], number[rows], now, self.context.clock.now_ms(), self.context.set_timer)
-        was = removing[owners]
-        all_rows = np.concatenate([was, rows])
-        stand = np.concatenate([removing[known], adding])
-        alone = np.setdiff1d(stand, all_rows) if self._spec.kind is JoinKind.LEFT else NONE
-        return all_rows, np.arange(len(all_rows)), pl.concat([before, now]), alone
+        emit_found(self.context, batch, (rows, found), table, self._spec.kind, self._memory)
 
     def drain(self, sleep_ms: Callable[[int], None]) -> None:
         """Waits until every row has its answer; `sleep_ms` passes the time until keys are asked for again."""
@@ -312,17 +268,3 @@ class LookupJoin(Operator):
         for part in (self._keyed, self._whole):
             if part is not None:
                 part.close()
-
-
-def _kinds(batch: Batch, counts: Ids) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-    """The kinds that rows give to what is found for them: -U and +U where both halves of an update give one row, else -D and +I."""
-    kinds = batch.kind_values()
-    if batch.is_insert_only:
-        return kinds
-    is_half = counts == 1
-    first = (kinds[:-1] == RowKind.UPDATE_BEFORE) & (kinds[1:] == RowKind.UPDATE_AFTER) & is_half[:-1] & is_half[1:]
-    paired = np.zeros(len(kinds), dtype=np.bool_)
-    paired[:-1] |= first
-    paired[1:] |= first
-    adds = (kinds == RowKind.INSERT) | (kinds == RowKind.UPDATE_AFTER)
-    return np.where(paired, kinds, np.where(adds, RowKind.INSERT, RowKind.DELETE)).astype(np.int8)

@@ -21,9 +21,10 @@ from tableapi.runtime.state.row_store import Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.calc import compile_filter
-from tableapi.runtime.stream.emit import emit_in_pieces, hstack
+from tableapi.runtime.stream.emit import hstack
+from tableapi.runtime.stream.found_rows import INSTANCE, FoundRows, emit_found
 from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.join_rows import JoinKeys, gather_or_null
+from tableapi.runtime.stream.join_rows import JoinKeys
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.time_buffer import TimeBuffer, from_kind_column, with_kind_column
 from tableapi.runtime.stream.window_time import to_ms_or_min
@@ -38,6 +39,7 @@ class TemporalJoinSpec:
 
     Needs watermarks on both inputs. `right_time` None (processing time against a changelog) joins the latest version at
     arrival. `ttl_ms`: the versions of keys that neither side had a row of for so long (processing time) are forgotten.
+    `left_is_insert_only`: no left row is taken back; else what was found for each is remembered, so that just that is taken back.
     """
 
     left: RowSchema
@@ -48,6 +50,7 @@ class TemporalJoinSpec:
     right_time: str | None
     condition: Rex | None = None
     ttl_ms: int | None = None
+    left_is_insert_only: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in (JoinKind.INNER, JoinKind.LEFT):
@@ -81,6 +84,8 @@ class TemporalJoin(Operator):
         self._by_key = Chains()
         self._several: list[Ids] = []
         self._arrivals = 0
+        types = spec.left.to_polars(), spec.right.to_polars()
+        self._memory = None if spec.left_is_insert_only else FoundRows(*types, spec.ttl_ms)
         self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
 
     def open(self, context: OperatorContext) -> None:
@@ -91,6 +96,8 @@ class TemporalJoin(Operator):
 
     def on_timer(self, time_ms: int) -> None:
         self._idle.sweep(time_ms)
+        if self._memory is not None:
+            self._memory.expire(self.context.clock.now_ms())
 
     def _expire(self, slots: Ids) -> None:
         ids, _ = self._by_key.collect(slots)
@@ -147,15 +154,12 @@ class TemporalJoin(Operator):
 
     def _join(self, batch: Batch, times: Ids) -> None:
         ids = self._version_of(batch.frame, times)
-        joined = hstack([batch.frame, gather_or_null(self._versions, ids)])
-        if self._matches is not None:
-            ids = np.where(self._matches(joined).to_numpy(), ids, -1)
-            if self._spec.kind is JoinKind.LEFT:
-                joined = hstack([batch.frame, gather_or_null(self._versions, ids)])
-        result = batch.with_frame(joined)
-        if self._spec.kind is JoinKind.INNER and (ids < 0).any():
-            result = result.filter(pl.Series(ids >= 0))
-        emit_in_pieces(self.context.emit, result, self.context.max_batch_rows)
+        rows = np.flatnonzero(ids >= 0)
+        found = self._versions.gather(ids[rows])
+        if self._matches is not None and len(rows):
+            met = self._matches(hstack([batch.frame[rows], found]))
+            rows, found = rows[met.to_numpy()], found.filter(met)
+        emit_found(self.context, batch, (rows, np.arange(len(rows))), found, self._spec.kind, self._memory)
 
     def _version_of(self, frame: pl.DataFrame, times: Ids) -> Ids:
         """The id of the version valid for each row, -1 where there is none.
@@ -208,6 +212,10 @@ class TemporalJoin(Operator):
         writer.frame("waiting", SavedRows(self.context.subtask, groups).tag(with_kind_column(waiting)))
         ids, _ = self._by_key.collect(self._index.live_slots())
         rows = self._versions.gather(ids)
+        if self._memory is not None:
+            found = self._memory.save().with_columns(pl.col(INSTANCE) + (self.context.subtask << 40))
+            groups = key_groups(self._keys.of_left(found)[0])
+            writer.frame("found", SavedRows(self.context.subtask, groups).tag(found))
         groups = key_groups(self._keys.of_right(rows)[0])
         marks = [pl.Series(_DELETED, self._is_deletion[ids])]
         writer.frame("versions", SavedRows(self.context.subtask, groups).tag(rows.with_columns(marks)))
@@ -217,13 +225,18 @@ class TemporalJoin(Operator):
         if versions is not None and versions.height:
             kinds = pl.Series("kind", np.where(versions[_DELETED].to_numpy(), RowKind.DELETE, RowKind.INSERT), dtype=pl.Int8)
             self._add_versions(Batch(untagged(versions).drop(_DELETED), kinds))
+        found = reader.frame("found")
+        if self._memory is not None and found is not None and found.height:
+            self._memory.load(untagged(found), self.context.clock.now_ms(), self.context.set_timer)
         waiting = reader.frame("waiting")
         if waiting is not None and waiting.height:
             self.process(0, from_kind_column(untagged(waiting)))
 
     def state(self) -> dict[str, pl.DataFrame]:
         ids, _ = self._by_key.collect(self._index.live_slots())
+        found = {} if self._memory is None else {"found": self._memory.save().drop(INSTANCE)}
         return {
+            **found,
             "waiting": self._waiting.rows(self._spec.left.to_polars()).frame,
             "versions": self._versions.gather(ids).with_columns(pl.Series("is_deleted", self._is_deletion[ids])),
         }

@@ -207,9 +207,7 @@ def _changelog(node: n.Node, inputs: list[frozenset[RowKind]], facts: Facts) -> 
             return _rank_changelog(node, inputs[0])
         case n.Join(kind=kind):
             return _join_changelog(kind, inputs)
-        case n.TemporalJoin():
-            return inputs[0]
-        case n.LookupJoin():
+        case n.TemporalJoin() | n.LookupJoin():
             return INSERT_ONLY if inputs[0] == INSERT_ONLY else ALL_KINDS
         case n.SetOp(kind=n.SetKind.UNION):
             return frozenset().union(*inputs)

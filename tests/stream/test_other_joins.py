@@ -76,6 +76,23 @@ def test_interval_join_equals_a_nested_loop(kind):
     assert sorted(frame.rows(), key=str) == sorted(expected, key=str)
 
 
+@pytest.mark.parametrize("kind", ["INNER", "FULL"])
+def test_interval_join_by_processing_time(kind):
+    """Arrival times decide, and the clock lets rows go."""
+    left, right = schema("a INT, ts TIMESTAMP(3)", ts="proctime"), schema("b INT, rts TIMESTAMP(3)", rts="proctime")
+    spec = IntervalJoinSpec(left, right, JoinKind[kind], (("a", "b"),), None, "ts", "rts", -MINUTE, MINUTE, is_event_time=False)
+    h = OperatorHarness(spec, left, right)
+    h.feed("1 null\n2 null")
+    h.set_clock(MINUTE)
+    assert "+I 1" in h.feed("1 null", 1)
+    again = OperatorHarness(spec, left, right, snapshot=h.snapshot(), clock_ms=MINUTE)
+    for one in (h, again):
+        shown = one.set_clock(3 * MINUTE)
+        assert shown.startswith("+I 2") if kind == "FULL" else shown == ""
+        one.feed("2 null", 1)
+        assert one.operator.state()["left"].height == 0
+
+
 WINDOWED = schema("a INT, ws TIMESTAMP(3), we TIMESTAMP(3)")
 OTHER = schema("b INT, rws TIMESTAMP(3), rwe TIMESTAMP(3)")
 

@@ -24,6 +24,7 @@ from tableapi.runtime.stream.deduplicate import DeduplicateSpec
 from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
 from tableapi.runtime.stream.interval_join import IntervalJoinSpec
 from tableapi.runtime.stream.join import JoinSpec
+from tableapi.runtime.stream.multi_join import MultiJoinSpec
 from tableapi.runtime.stream.over import OverSpec
 from tableapi.runtime.stream.rank import RankSpec
 from tableapi.runtime.stream.set_op import SetOpSpec
@@ -72,6 +73,13 @@ SPECS = {
     "over rows": (OverSpec(LEFT, ("k",), TIME, LAST_THREE, CALLS, "ts"), 1),
     "join": (JoinSpec(LEFT, RIGHT, JoinKind.FULL, ON), 2),
     "temporal join": (TemporalJoinSpec(LEFT, RIGHT, JoinKind.LEFT, ON, "ts", "ts2"), 2),
+    "semi join": (JoinSpec(LEFT, RIGHT, JoinKind.SEMI, ON), 2),
+    "anti join": (JoinSpec(LEFT, RIGHT, JoinKind.ANTI, ON, None, False, False), 2),
+    "multi join": (MultiJoinSpec((LEFT, RIGHT), (("k",), ("k2",)), None, (True, True), (None, None), (False, True)), 2),
+    "temporal join retracting": (
+        TemporalJoinSpec(LEFT, RIGHT, JoinKind.LEFT, ON, "ts", "ts2", left_is_insert_only=False),
+        2,
+    ),
     "interval join": (IntervalJoinSpec(LEFT, RIGHT, JoinKind.FULL, ON, None, "ts", "ts2", -3_000, 3_000), 2),
     "intersect": (SetOpSpec((LEFT, RIGHT), SetKind.INTERSECT, True), 2),
 }

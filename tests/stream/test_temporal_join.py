@@ -83,3 +83,28 @@ def test_a_restored_operator_goes_on_where_the_snapshot_was_taken(kind):
         assert first.feed(rates, 1) == second.feed(rates, 1)
         assert first.feed(orders) == second.feed(orders)
         assert first.advance(watermark) == second.advance(watermark) != ""
+
+
+def test_what_a_row_takes_back_is_what_was_found_for_it():
+    """A left row that is taken back late meets no newer version; halves of an update that differ are -D and +I."""
+    updating = replace(SPEC, left_is_insert_only=False)
+    h = OperatorHarness(updating, ORDERS, RATES)
+    h.feed("EUR 100 2024-01-01T10:00\nEUR 110 2024-01-01T10:10", input=1)
+    h.feed("1 EUR 2024-01-01T10:05\n2 EUR 2024-01-01T10:05\n3 USD 2024-01-01T10:05")
+    h.advance("2024-01-01T10:20")
+    again = OperatorHarness(updating, ORDERS, RATES, snapshot=h.snapshot())
+    for one in (h, again):
+        one.feed("-D 1 EUR 2024-01-01T10:05\n-U 2 EUR 2024-01-01T10:05\n+U 2 USD 2024-01-01T10:25\n-D 9 EUR 2024-01-01T10:05")
+        expected = "-D 1 EUR 2024-01-01T10:05 EUR 100 2024-01-01T10:00\n-D 2 EUR 2024-01-01T10:05 EUR 100 2024-01-01T10:00"
+        assert_changelog(one.advance("2024-01-01T10:30"), expected)
+    assert h.operator.state()["found"].height == 2
+
+
+def test_both_halves_of_an_update_that_find_a_row_stay_an_update():
+    h = OperatorHarness(replace(SPEC, left_is_insert_only=False), ORDERS, RATES)
+    h.feed("EUR 100 2024-01-01T10:00", input=1)
+    h.feed("1 EUR 2024-01-01T10:05")
+    h.advance("2024-01-01T10:05")
+    h.feed("-U 1 EUR 2024-01-01T10:05\n+U 2 EUR 2024-01-01T10:06")
+    rate = "EUR 100 2024-01-01T10:00"
+    assert_changelog(h.advance("2024-01-01T10:10"), f"-U 1 EUR 2024-01-01T10:05 {rate}\n+U 2 EUR 2024-01-01T10:06 {rate}")

@@ -1,4 +1,7 @@
-"""What a lookup join has found for rows that may be taken back. Imports Polars, NumPy and `runtime.state`."""
+"""What a join has found in a table that changes, for rows that may be taken back: lookup joins and temporal joins.
+
+Imports the plan, `runtime.state` and the operator contract.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import polars as pl
 
+from tableapi.plan.nodes import JoinKind
+from tableapi.row import RowKind
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.row_store import NONE, Chains, IdAllocator, RowStore
+from tableapi.runtime.stream.batch import Batch
+from tableapi.runtime.stream.emit import emit_in_pieces, hstack, kind_series
+from tableapi.runtime.stream.join_rows import take_or_null
+from tableapi.runtime.stream.operator import OperatorContext
+from tableapi.runtime.stream.pairing import without_common
 
 INSTANCE = "__instance"
 """Column that numbers the remembered rows, in what `save` gives."""
@@ -112,3 +122,79 @@ class FoundRows:
         found = saved.filter(_HAS_ANSWER).join(number, on=INSTANCE, how="left", maintain_order="left")
         positions = found["__position"].to_numpy().astype(np.int64) if found.height else NONE
         self.put(first.select(list(self._left_types)), positions, found.select(list(self._right_types)), now_ms, set_timer)
+
+    def exchange(self, batch: Batch, rows: Ids, right: pl.DataFrame, context: OperatorContext) -> tuple[Ids, pl.DataFrame, Ids]:
+        """Puts what was found then in place of what is found now, where a row of the batch is taken back.
+
+        Args:
+            batch: The rows. rows, right: What is found now: for which row of the batch each, and the rows.
+            context: Says what time it is.
+
+        Returns:
+            The same with the exchange made, and the rows of the batch that are in the result at all: what takes back a row
+            that never was is not.
+        """
+        adds = batch.adds()
+        removing, adding = np.flatnonzero(~adds), np.flatnonzero(adds)
+        known, owners, before = self.take(batch.frame[removing])
+        unknown = np.delete(removing, known)
+        if len(unknown) and len(adding):
+            both = batch.frame[np.concatenate([unknown, adding])]
+            tokens, _ = KeyIndex(self._left_types).insert(both)
+            _, stays = without_common(tokens[: len(unknown)], tokens[len(unknown) :])
+            adding = adding[stays]
+        number = np.full(batch.height, -1, dtype=np.int64)
+        number[adding] = np.arange(len(adding))
+        kept = number[rows] >= 0
+        rows, right = rows[kept], right.filter(pl.Series(kept))
+        self.put(batch.frame[adding], number[rows], right, context.clock.now_ms(), context.set_timer)
+        return np.concatenate([removing[owners], rows]), pl.concat([before, right]), np.concatenate([removing[known], adding])
+
+
+def emit_found(
+    context: OperatorContext,
+    batch: Batch,
+    pairs: tuple[Ids, Ids],
+    table: pl.DataFrame,
+    kind: JoinKind,
+    memory: FoundRows | None,
+) -> None:
+    """Emits the rows of a batch with what was found for them, in the order of the batch; in a LEFT join also those without.
+
+    Args:
+        context: Where results go.
+        batch: The rows.
+        pairs: The row of the batch and the row of `table` of each finding.
+        table: The rows found.
+        kind: INNER or LEFT.
+        memory: What was found earlier; None when what is found for a row never changes.
+    """
+    rows, found = pairs
+    everything = np.arange(batch.height)
+    if memory is not None:
+        rows, table, everything = memory.exchange(batch, rows, table[found], context)
+        found = np.arange(len(rows))
+    alone = np.setdiff1d(everything, rows) if kind is JoinKind.LEFT else NONE
+    rows, found = np.concatenate([rows, alone]), np.concatenate([found, np.full(len(alone), -1)])
+    if not len(rows):
+        return
+    order = np.argsort(rows, kind="stable")
+    rows, found = rows[order], found[order]
+    joined = hstack([batch.frame[rows], take_or_null(table, found)])
+    kinds = _kinds(batch, np.bincount(rows, minlength=batch.height))
+    result = Batch(joined, None if batch.is_insert_only else kind_series(kinds[rows]))
+    emit_in_pieces(context.emit, result, context.max_batch_rows)
+
+
+def _kinds(batch: Batch, counts: Ids) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """The kinds that rows give to what is found for them: -U and +U where both halves of an update give one row, else -D and +I."""
+    kinds = batch.kind_values()
+    if batch.is_insert_only:
+        return kinds
+    is_half = counts == 1
+    first = (kinds[:-1] == RowKind.UPDATE_BEFORE) & (kinds[1:] == RowKind.UPDATE_AFTER) & is_half[:-1] & is_half[1:]
+    paired = np.zeros(len(kinds), dtype=np.bool_)
+    paired[:-1] |= first
+    paired[1:] |= first
+    adds = (kinds == RowKind.INSERT) | (kinds == RowKind.UPDATE_AFTER)
+    return np.where(paired, kinds, np.where(adds, RowKind.INSERT, RowKind.DELETE)).astype(np.int8)
