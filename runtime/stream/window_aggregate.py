@@ -157,7 +157,7 @@ class WindowAggregate(Operator):
         """The rows that are in a window that takes them, the index columns that name their slice, and the slice's end."""
         if self._spec.attached is not None:
             starts, ends = (to_ms(batch.frame[name]) for name in self._spec.attached)
-            times = self._zone.to_instants(ends - 1) if self._is_event_time else ends
+            times = self._zone.to_instants(ends - 1)
         else:
             times = self._times(batch)
             starts, ends = times, self._slices.end_of(self._zone.to_local(times))

@@ -21,6 +21,11 @@ CHANGES = {
     "SELECT COUNT(*) AS c FROM orders": "[I,UB,UA]",
     "SELECT window_end, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`at`), INTERVAL '1' HOUR)) "
     "GROUP BY window_start, window_end": "[I]",
+    "SELECT window_end, MAX(s) FROM (SELECT customer, window_start, window_end, SUM(price) AS s FROM TABLE(TUMBLE(TABLE orders, "
+    "DESCRIPTOR(`at`), INTERVAL '1' HOUR)) GROUP BY customer, window_start, window_end) GROUP BY window_start, window_end": "[I]",
+    "SELECT window_end, MAX(s) FROM (SELECT customer, window_start, window_end, SUM(price) AS s FROM TABLE(TUMBLE("
+    "(SELECT customer, price, PROCTIME() AS p FROM orders), DESCRIPTOR(p), INTERVAL '1' HOUR)) "
+    "GROUP BY customer, window_start, window_end) GROUP BY window_start, window_end": "[I,UB,UA]",
     TOP.format("id", "price DESC", 3): "[I,UB,UA,D]",
     TOP.format("id", "`at`", 1): "[I]",
     TOP.format("id", "`at` DESC", 1): "[I,UB,UA]",

@@ -15,7 +15,8 @@ def window_aggregate(node: n.Node) -> n.Node | None:
     """Aggregate by (window_start, window_end, …) over windowed rows → WindowAggregate.
 
     When nothing between the window table and the aggregation looks at the window, the window table goes away: rows are then not
-    copied into each of their windows (a HOP window costs what a TUMBLE window costs).
+    copied into each of their windows (a HOP window costs what a TUMBLE window costs). Rows that carry a window of processing time are grouped
+    like any others: they are on their way while the clock goes on, so no time is known at which the last of them has come.
     """
     if not isinstance(node, n.Aggregate) or node.grouping_sets is not None:
         return None
@@ -30,7 +31,7 @@ def window_aggregate(node: n.Node) -> n.Node | None:
         if any(p not in keys for p in partition) or len(keys) != len(partition):
             raw = None
     if raw is None:
-        return _attached(node, window, keys)
+        return _attached(node, window, keys) if window.window.is_event_time else None
     properties = tuple((k, _property(k, window)) for k in node.keys if k in bounds)
     result = n.WindowAggregate(raw.node, raw.window, keys, node.aggregates, properties)
     return _in_order(result, node)
