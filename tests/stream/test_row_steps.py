@@ -69,6 +69,18 @@ def test_constants_keep_the_number_of_rows_that_pass():
     assert_changelog(h.feed(Batch(pl.DataFrame(rows, schema=INPUT.to_polars()))), "+I 1\n+I 1")
 
 
+def test_the_time_of_a_batch_in_several_pieces():
+    """Polars evaluates a constant once a piece of the frame."""
+    now = Call(DataTypes.TIMESTAMP_LTZ(3), "PROCTIME")
+    h = OperatorHarness(
+        CalcSpec(INPUT, (CalcStep(None, (NamedRex("k", Ref(LONG, "k")), NamedRex("now", now))),)), INPUT, clock_ms=1000
+    )
+    pieces = [pl.DataFrame({"r": [None] * n, "k": [n] * n}, schema=INPUT.to_polars()) for n in (1, 2, 4)]
+    shown = h.feed(Batch(pl.concat(pieces, rechunk=False)))
+    assert [line.split()[1] for line in shown.splitlines()] == ["1", "2", "2", "4", "4", "4", "4"]
+    assert len({line.split(maxsplit=2)[2] for line in shown.splitlines()}) == 1
+
+
 def test_a_scan_says_which_fields_of_a_row_are_read():
     env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     env.execute_sql("CREATE TABLE t (r ROW<a INT, b INT, c INT>, s ROW<a INT, b INT>, k INT) WITH ('connector' = 'datagen')")
