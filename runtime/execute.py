@@ -203,7 +203,7 @@ TINY_ROWS = 10_000
 
 def _is_small(plans: Sequence[n.Node], tables: Tables) -> bool:
     """Whether there are few rows, in the plans and in bounded tables that know how many they have."""
-    rows = 0
+    rows = 0.0
     for node in (node for plan in plans for node in n.walk(plan)):
         if isinstance(node, n.Scan):
             known = tables.statistics(node).rows if tables.source(node).is_bounded else None
