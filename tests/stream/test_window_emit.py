@@ -217,3 +217,38 @@ def test_what_is_left_is_what_single_results_are(tmp_path):
         h.end()
         left.append(fold(h.emitted))
     assert left[0] == left[1] == left[2]
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 3])
+@pytest.mark.parametrize("delay", ["0 ms", "1 ms"])
+def test_jobs_of_several_workers_leave_what_batch_gives(tmp_path, parallelism, delay):
+    rows = [(f"k{n % 7}", n, f"2024-03-10 08:{n // 60:02}:{n % 60:02}") for n in range(400)]
+    (tmp_path / "ev.csv").write_text("".join(f"{k},{v},{t}\n" for k, v, t in rows))
+    query = "SELECT k, window_start, window_end, SUM(v), COUNT(DISTINCT v) FROM TABLE({window}) GROUP BY k, window_start, window_end"
+    windows = (
+        "TUMBLE(TABLE ev, DESCRIPTOR(ts), INTERVAL '20' SECOND)",
+        "HOP(TABLE ev, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '30' SECOND)",
+    )
+    left = []
+    for settings in (EnvironmentSettings.in_batch_mode(), EnvironmentSettings.in_streaming_mode()):
+        env = TableEnvironment.create(settings)
+        config = {
+            "early-fire.enabled": "true",
+            "early-fire.delay": delay,
+            "late-fire.enabled": "true",
+            "late-fire.delay": delay,
+        }
+        for key, value in {**config, "allow-lateness": "1 min"}.items():
+            env.get_config().set(f"table.exec.emit.{key}", value)
+        for key, value in {
+            "parallelism.default": parallelism,
+            "pipeline.max-batch-rows": 37,
+            "pipeline.check-edges": "true",
+        }.items():
+            env.get_config().set(key, str(value))
+        env.execute_sql(
+            "CREATE TABLE ev (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) "
+            f"WITH ('connector' = 'filesystem', 'path' = '{tmp_path / 'ev.csv'}', 'format' = 'csv')"
+        )
+        left.append([sorted(env.execute_sql(query.format(window=w)).to_polars().rows()) for w in windows])
+    assert left[0] == left[1]
