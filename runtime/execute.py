@@ -331,14 +331,17 @@ def explain(
         parts = [f"changelogMode={changelog_text(changelog(node, tables.facts))}"] if with_changelog else []
         return ", ".join([*parts, estimator.text(node)] if with_cost else parts)
 
-    sections = ["== Logical plan ==", *(plan_text(p) for p in plans)]
+    sections = ["== Abstract Syntax Tree ==", *(plan_text(p) for p in plans)]
     seen: set[int] = set()
-    sections += ["", "== Optimized plan ==", *(plan_text(p, details, seen) for p in final)]
+    sections += ["", "== Optimized Physical Plan ==", *(plan_text(p, details, seen) for p in final)]
+    sections += ["", "== Optimized Execution Plan =="]
     if settings.is_streaming:
         try:
-            sections += ["", "== Job ==", graph_text(plan_stream(plans, settings))]
+            sections += [graph_text(plan_stream(plans, settings))]
         except TableApiError as error:
-            sections += ["", f"== Job ==\ncannot run: {error}"]
+            sections += [f"cannot run: {error}"]
+    else:
+        sections += ["one Polars query for each result"]
     return "\n".join(sections) + "\n"
 
 

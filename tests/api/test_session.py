@@ -380,6 +380,8 @@ def test_inserts_and_statement_sets(env, rows, tmp_path):
     both.add_insert("t1", t.select(col("a") + 10)).add_insert_sql("INSERT INTO t2 SELECT a FROM t1 WHERE a < 3")
     both.add(t.insert_into("t2"))
     assert "Sink" in both.explain()
+    headings = [line for line in both.explain().splitlines() if line.startswith("==")]
+    assert headings == ["== Abstract Syntax Tree ==", "== Optimized Physical Plan ==", "== Optimized Execution Plan =="]
     both.execute().wait()
     assert rows(env.from_path("t1")) == [(1,), (11,), (12,), (2,)]
     with pytest.raises(ValidationError, match="empty"):

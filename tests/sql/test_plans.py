@@ -6,7 +6,10 @@ from textwrap import dedent
 
 import pytest
 
-from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, ValidationError
+from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
+from tableapi.plan.builder import Builder
+from tableapi.plan.explain import plan_text
+from tableapi.plan.rules import optimize
 from tests.sql.helpers import MemoryCatalog, catalog
 
 ORDERS = "Watermark(ts AS (ts - INTERVAL 0:00:05))\n  Scan(orders)"
@@ -140,6 +143,25 @@ def test_lateral_query_becomes_a_join(made: MemoryCatalog) -> None:
     )
     assert "Join(LEFT" in counted
     assert "COALESCE" in counted
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT oid, y FROM orders, LATERAL (SELECT oid * 2 AS y) AS t",
+        "SELECT oid, (SELECT MAX(x.qty) + o.oid FROM orders x WHERE x.cust = o.cust) FROM orders o",
+        "SELECT oid, (SELECT x.qty + o.oid FROM orders x WHERE x.cust = o.cust) FROM orders o",
+        "SELECT oid FROM orders o WHERE oid IN (SELECT x.qty + o.oid FROM orders x)",
+    ],
+)
+def test_outer_columns_in_the_list_of_a_correlated_query_are_refused(made: MemoryCatalog, query: str) -> None:
+    with pytest.raises(UnsupportedError, match="computed from the outer query"):
+        optimize(Builder(made.context).collect(made.parse(query).relation), is_streaming=False)
+
+
+def test_exists_may_select_outer_columns(made: MemoryCatalog) -> None:
+    query = "SELECT oid FROM orders o WHERE EXISTS (SELECT oid + 1 FROM customers c WHERE c.cust = o.cust)"
+    assert "SEMI" in plan_text(optimize(Builder(made.context).collect(made.parse(query).relation), is_streaming=False)).upper()
 
 
 def test_qualify(made: MemoryCatalog) -> None:

@@ -166,7 +166,9 @@ def steps(sql, **options):
     for name in ("t", "u", "v"):
         env.execute_sql(f"CREATE TABLE {name} (k INT, n INT, s STRING) WITH ('connector' = 'datagen', 'number-of-rows' = '5')")
     text = env.sql_query(sql).explain()
-    return [line.split(": ")[1].split(" <-")[0] for line in text.split("== Job ==")[1].strip().splitlines()]
+    return [
+        line.split(": ")[1].split(" <-")[0] for line in text.split("== Optimized Execution Plan ==")[1].strip().splitlines()
+    ]
 
 
 def test_joins_on_one_key_become_one():

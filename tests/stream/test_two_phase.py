@@ -68,7 +68,7 @@ def steps(sql, parallelism="2", **options):
     for key, value in options.items():
         env.get_config().set(f"table.optimizer.{key.replace('_', '-')}", value)
     env.execute_sql("CREATE TABLE t (k STRING, n INT, d DOUBLE) WITH ('connector' = 'datagen', 'number-of-rows' = '5')")
-    return env.sql_query(sql).explain().split("== Job ==")[1]
+    return env.sql_query(sql).explain().split("== Optimized Execution Plan ==")[1]
 
 
 SQL = "SELECT k, COUNT(*), SUM(n), MAX(n) FROM t GROUP BY k"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tableapi.errors import UnsupportedError
@@ -15,6 +16,7 @@ from tableapi.plan.rex import (
     Ref,
     Rex,
     SubqueryRex,
+    columns,
     conjuncts,
     substitute,
     transform,
@@ -49,7 +51,7 @@ def _strip_not(rex: Rex) -> tuple[Rex, bool]:
 
 
 def _semi_join(left: n.Node, subquery: SubqueryRex, negated: bool) -> n.Node:
-    inner = _pull_up(subquery.plan, left)
+    inner = _pull_up(subquery.plan, left, subquery.kind != "exists")
     right, renames = _disjoint(inner.node, left)
     parts = [_rename(p, renames) for p in inner.conditions]
     if subquery.kind == "in":
@@ -108,13 +110,27 @@ def _expressions(node: n.Node) -> list[Rex]:
             return []
 
 
-def _pull_up(plan: n.Node, outer: n.Node) -> _Pulled:
-    """Moves the conjuncts that refer to the outer query out of the sub-query, keeping the columns that they read."""
+def _pull_up(plan: n.Node, outer: n.Node, needs_output: bool = True) -> _Pulled:
+    """Moves the conjuncts that refer to the outer query out of the sub-query, keeping the columns that they read.
+
+    Without `needs_output` (EXISTS) the sub-query's own columns may get lost.
+    """
     identity = {name: name for name in plan.schema.names}
     if not _is_correlated(plan):
         return _Pulled(plan, [], identity)
     node, conditions = _pull(plan)
+    if needs_output:
+        _check_kept(plan.schema.names, node)
     return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
+
+
+def _check_kept(names: Iterable[str], node: n.Node) -> None:
+    lost = [name for name in names if name not in node.schema]
+    if lost:
+        raise UnsupportedError(
+            f"column '{lost[0]}' of a correlated sub-query is computed from the outer query, which is not supported yet",
+            fix="compute it in the outer query",
+        )
 
 
 def _outer_to_ref(rex: Rex) -> Rex:
@@ -192,6 +208,7 @@ def _inner_columns(conditions: list[Rex]) -> list[str]:
 def _pull_aggregate(node: n.Aggregate) -> tuple[n.Node, list[Rex]]:
     """Groups also by the columns that are compared with the outer query; only equalities can be taken out of a group."""
     below, taken = _pull(node.input)
+    _check_kept([*node.keys, *(c for a in node.aggregates for arg in a.call.args for c in columns(arg))], below)
     for condition in taken:
         if not (isinstance(condition, Call) and condition.function == "EQUALS"):
             raise UnsupportedError(
@@ -297,7 +314,7 @@ def _count_columns(plan: n.Node) -> set[str]:
 
 def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     """EXISTS or IN as a value: the number of partners (and of NULLs) per outer row, joined to it."""
-    inner = _pull_up(subquery.plan, left)
+    inner = _pull_up(subquery.plan, left, subquery.kind != "exists")
     if any(not (isinstance(c, Call) and c.function == "EQUALS") for c in inner.conditions):
         raise UnsupportedError("EXISTS or IN as a value needs equalities with the outer query", fix="use it in WHERE")
     right, renames = _disjoint(inner.node, left)
