@@ -200,12 +200,14 @@ class ScanRequest:
         columns: The columns in order; None: all.
         limit: So many rows suffice.
         fields: Of these ROW columns only these fields are read: a source may hand over NULL in the others, or take no notice.
+        partition_filter: A condition over partition columns alone. Rows for which it is not TRUE are not needed.
     """
 
     columns: tuple[str, ...] | None = None
     limit: int | None = None
     options: dict[str, str] = field(default_factory=dict)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partition_filter: pl.Expr | None = field(default=None, compare=False)
 
 
 class Connector(ABC):

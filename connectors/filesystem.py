@@ -94,6 +94,7 @@ class FilesystemConnector(Connector):
             limit=request.limit,
             is_cut=table.watermark is None,
             changelog=form.produces,
+            partition_filter=request.partition_filter,
             reports_statistics=options["source.report-statistics"] == "ALL",
         )
         if hasattr(form, "decoder"):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, BinaryIO
 
 import polars as pl
@@ -66,6 +67,7 @@ class FilesystemSource(Source):
         limit: As many rows of each reader suffice.
         is_cut: Whether large files may be cut and read out of order.
         reports_statistics: Whether to look at files for what planning can use.
+        partition_filter: Files are left out whose partition's values do not fulfil this.
     """
 
     path: str
@@ -84,6 +86,7 @@ class FilesystemSource(Source):
     is_cut: bool = False
     changelog: frozenset[RowKind] = INSERT_ONLY
     reports_statistics: bool = True
+    partition_filter: pl.Expr | None = field(default=None, compare=False)
 
     @property
     def is_bounded(self) -> bool:  # type: ignore[override]
@@ -113,7 +116,19 @@ class FilesystemSource(Source):
         if self.pattern is not None:
             files = [f for f in files if re.fullmatch(self.pattern, f.path)]
         keys, root = self.partition.names, fixed_part(root)
-        return [FilePart(f, partition_values(root, f.path, keys, self.default_partition)) for f in files]
+        return self._wanted([FilePart(f, partition_values(root, f.path, keys, self.default_partition)) for f in files])
+
+    def _wanted(self, parts: list[FilePart]) -> list[FilePart]:
+        """The files of the partitions that the query asks for."""
+        if self.partition_filter is None or not parts:
+            return parts
+        fields, wanted = self.partition.fields, self.partition_filter
+        values = [
+            pl.concat([partition_value(f.name, part.partition[i], f.type, part) for part in parts])
+            for i, f in enumerate(fields)
+        ]
+        passes = pl.DataFrame(values).select(wanted.fill_null(False))
+        return [part for part, is_wanted in zip(parts, passes.to_series(), strict=True) if is_wanted]
 
     def splits(self) -> Sequence[Split]:
         if not self.is_bounded:
@@ -174,10 +189,9 @@ class FilesystemSource(Source):
             return None
         if isinstance(self.format, ColumnarFormat):
             store, _ = open_store(self.path)
-            is_whole = not self.metadata and not self.partition.fields and self.bad_records.directory is None
+            is_whole = not self.metadata and self.bad_records.directory is None
             parts = self.parts() if store.is_local and is_whole else []
-            schema = RowSchema(tuple(self.stored[c] for c in self.columns)) if parts else self.stored
-            native = self._native(parts, schema) if parts else None
+            native = self._native(parts) if parts else None
             if native is not None:
                 return native if self.limit is None else native.head(self.limit)
         from polars.io.plugins import register_io_source
@@ -185,15 +199,32 @@ class FilesystemSource(Source):
         schema_of = self.produced.to_polars()
         return register_io_source(self._batches, schema={c: schema_of[c] for c in self.columns}, validate_schema=False)
 
-    def _native(self, parts: Sequence[FilePart], schema: RowSchema) -> pl.LazyFrame | None:
+    def _native(self, parts: Sequence[FilePart]) -> pl.LazyFrame | None:
+        """Polars' own scans of the files, a partition's values added to its files' columns."""
+        schema = RowSchema(tuple(self.stored[c] for c in self.columns if c in self.stored))
+        if not self.partition.fields:
+            return self._scan([p.file.path for p in parts], schema)
+        if not schema.fields:
+            return None
+        scans = []
+        for values, group in groupby(parts, key=lambda part: part.partition):
+            files = list(group)
+            scan = self._scan([p.file.path for p in files], schema)
+            if scan is None:
+                return None
+            typed = [partition_value(f.name, t, f.type, files[0]) for f, t in zip(self.partition, values, strict=True)]
+            constants = [pl.lit(v.item(), dtype=v.dtype).alias(v.name) for v in typed]
+            scans.append(scan.with_columns(constants).select(self.columns))
+        return pl.concat(scans)
+
+    def _scan(self, paths: list[str], schema: RowSchema) -> pl.LazyFrame | None:
         assert isinstance(self.format, ColumnarFormat)
         try:
-            native = self.format.scan([p.file.path for p in parts], schema)
+            native = self.format.scan(paths, schema)
             if native is not None:
                 native.collect_schema()
         except pl.exceptions.PolarsError as e:
-            path = parts[0].file.path
-            raise RecordError(f"'{path}' is not a {self.format_name} file: {_first_line_of(e)}") from None
+            raise RecordError(f"'{paths[0]}' is not a {self.format_name} file: {_first_line_of(e)}") from None
         return native
 
     def _batches(

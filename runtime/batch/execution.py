@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tableapi.connectors.base import Source
 from tableapi.errors import JobCancelledError, UnsupportedError
 from tableapi.plan import nodes as n
 from tableapi.plan.traits import INSERT_ONLY
@@ -18,6 +17,7 @@ from tableapi.row import RowKind
 from tableapi.runtime.batch.changelog import fold
 from tableapi.runtime.batch.context import KIND_COLUMN, Lowering
 from tableapi.runtime.batch.lowering import dispatch, lower_with
+from tableapi.runtime.batch.reading import read_changes, read_lazily
 from tableapi.runtime.batch.run import stream_batch
 from tableapi.runtime.batch.shared import Spool, shared_by_several
 from tableapi.runtime.cluster.handle import added
@@ -29,9 +29,6 @@ from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 if TYPE_CHECKING:
     from tableapi.runtime.execute import ExecutionSettings, Summary
     from tableapi.runtime.stream.lookup_join import LookupJoinSpec
-
-READ_ROWS = 262_144
-"""Rows that a source without a lazy scan is asked for at a time."""
 
 
 class BatchExecution:
@@ -48,6 +45,7 @@ class BatchExecution:
         self.plans, self.settings = list(plans), settings
         self.tables = tables
         self.session = settings.session()
+        self.tables.session = self.session
         self._make_functions = functions
         self._functions: dict[str, int] = {}
         self._spool: Spool | None = None
@@ -167,7 +165,7 @@ class BatchExecution:
         source = self.tables.source(scan)
         if source.changelog == INSERT_ONLY:
             lazy = source.lazy_frame()
-            return lazy if lazy is not None else _read_all(source, _types(scan))
+            return lazy if lazy is not None else read_lazily(source, _types(scan))
         key = () if RowKind.UPDATE_BEFORE in source.changelog else scan.table.primary_key
         return fold(self._versions(scan), None, key).select(list(_types(scan)))
 
@@ -177,9 +175,9 @@ class BatchExecution:
         source = self.tables.source(whole)
         if source.changelog == INSERT_ONLY:
             lazy = source.lazy_frame()
-            rows = lazy if lazy is not None else _read_all(source, whole.schema.to_polars())
+            rows = lazy if lazy is not None else read_lazily(source, whole.schema.to_polars())
             return rows.with_columns(pl.lit(0, dtype=pl.Int8()).alias(KIND_COLUMN))
-        return _read_all(source, whole.schema.to_polars(), with_kinds=True)
+        return read_changes(source, whole.schema.to_polars())
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits for the sinks to be written. A plan that ends in Collect runs now if nobody has taken its rows."""
@@ -232,28 +230,3 @@ def _types(scan: n.Scan) -> dict[str, pl.DataType]:
     names = read_columns(scan)
     produced = scan.table.produced.to_polars()
     return produced if names is None else {name: produced[name] for name in names}
-
-
-def _read_all(source: Source, schema: dict[str, pl.DataType], *, with_kinds: bool = False) -> pl.LazyFrame:
-    """All rows of a bounded source that has no lazy scan of its own, split after split."""
-    frames: list[pl.DataFrame] = []
-    for split in source.splits():
-        reader = source.reader(split)
-        try:
-            while True:
-                result = reader.read(READ_ROWS)
-                if result.frame is not None and result.frame.height:
-                    frames.append(_with_kinds(result.frame, result.kinds) if with_kinds else result.frame)
-                if result.finished:
-                    break
-        finally:
-            reader.close()
-    if not frames:
-        empty = pl.LazyFrame(schema=schema)
-        return empty.with_columns(pl.lit(0, dtype=pl.Int8()).alias(KIND_COLUMN)) if with_kinds else empty
-    return pl.concat(frames).lazy()
-
-
-def _with_kinds(frame: pl.DataFrame, kinds: pl.Series | None) -> pl.DataFrame:
-    column = pl.lit(0, dtype=pl.Int8()) if kinds is None else kinds
-    return frame.with_columns(column.alias(KIND_COLUMN))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import polars as pl
+
 from tableapi.connectors.base import Connector, ScanRequest, Sink, Source
 from tableapi.errors import OptionError
+from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Scan
-from tableapi.plan.rex import columns
+from tableapi.plan.rex import columns, conjuncts
 from tableapi.plan.traits import TableFacts
+from tableapi.runtime.expressions import all_of
 from tableapi.tablespec import TableSpec, TableStatistics
 
 
@@ -43,9 +47,11 @@ class Tables:
 
     Args:
         is_streaming: Sources may be unbounded.
+        session: What filters that readers are given may depend on.
     """
 
     is_streaming: bool
+    session: SessionContext = field(default_factory=SessionContext)
     _sources: dict[object, Source] = field(default_factory=dict)
     _statistics: dict[object, TableStatistics] = field(default_factory=dict)
 
@@ -55,7 +61,7 @@ class Tables:
         limit = scan.limit if scan.filter is None else None
         key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), columns, limit, scan.filter, scan.fields)
         if key not in self._sources:
-            request = ScanRequest(columns, limit, fields=dict(scan.fields))
+            request = ScanRequest(columns, limit, fields=dict(scan.fields), partition_filter=self._partition_filter(scan))
             self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
         return self._sources[key]
 
@@ -63,6 +69,13 @@ class Tables:
         """What a table's connector knows of it."""
         source = self.source(Scan(table))
         return TableFacts(source.is_bounded, source.changelog)
+
+    def _partition_filter(self, scan: Scan) -> pl.Expr | None:
+        """What the scan's filter says of partition columns alone."""
+        parts = conjuncts(scan.filter) if scan.filter is not None else []
+        keys = set(scan.table.partition_keys)
+        decided = [p for p in parts if (used := columns(p)) and used <= keys]
+        return all_of(decided, self.session) if decided else None
 
     def statistics(self, scan: Scan) -> TableStatistics:
         """What a table's connector knows of its size, filters aside."""
