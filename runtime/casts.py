@@ -276,9 +276,9 @@ def _between_times(value: pl.Expr, source: DataType, target: DataType, session: 
         case LocalZonedTimestampType(), DateType():
             return to_wall_clock(value, zone).dt.date()
         case TimestampType(), TimeType():
-            return value.cast(pl.Datetime("ms")).dt.time()
+            return truncate_fraction(value.cast(pl.Datetime("ms")), target.precision).dt.time()
         case LocalZonedTimestampType(), TimeType():
-            return to_wall_clock(value, zone).cast(pl.Datetime("ms")).dt.time()
+            return truncate_fraction(to_wall_clock(value, zone).cast(pl.Datetime("ms")), target.precision).dt.time()
         case TimeType(), TimeType():
             return value
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from tableapi.functions.signatures import (
     overload,
     signature,
 )
-from tableapi.plan.rex import Literal, Rex
+from tableapi.plan.rex import Literal, Ref, Rex, walk
 from tableapi.plan.typing import (
     as_decimal,
     common_type,
@@ -71,6 +72,19 @@ def _binary_number(derive: Derivation) -> Signature:
         return Resolved((a, b), derive(a, b).with_nullability(nullable))
 
     return resolve
+
+
+def _mod_signature(args: Sequence[Rex]) -> Resolved:
+    """Of whole numbers the result has the divisor's type, which always holds it."""
+    checked = _binary_number(decimal_mod)(args)
+    divisor = args[1].type
+    if isinstance(divisor, IntegralType) and not isinstance(checked.result, FractionalType) and _is_whole(checked.result):
+        return replace(checked, result=divisor.with_nullability(checked.result.is_nullable))
+    return checked
+
+
+def _is_whole(data_type: DataType) -> bool:
+    return not isinstance(data_type, DecimalType) or data_type.scale == 0
 
 
 def _both_integers(left: DataType, right: DataType) -> bool:
@@ -161,12 +175,13 @@ def _times(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return decimals.from_unscaled(decimals.rescale(product, result.scale - left.scale - right.scale), result)
 
 
-def _checked_divisor(divisor: pl.Expr, call: LoweringCall) -> pl.Expr:
-    """The divisor of an exact division; fails the query when it is zero."""
+def _checked_divisor(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    """The divisor of an exact division; fails the query when it is zero and there is something to divide."""
     value = call.constant(1)
     if value is not None and value != 0:
-        return divisor
+        return args[1]
     dtype = call.args[1].type.to_polars()
+    divisor = pl.when(args[0].is_not_null()).then(args[1]) if call.args[0].type.is_nullable else args[1]
     return fail_where(
         call.guarded(divisor), dtype, lambda s: s == 0, "division by zero", fix="filter zero divisors out, or use NULLIF(x, 0)"
     )
@@ -176,8 +191,10 @@ def _divide(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if intervals.is_temporal(call):
         return intervals.divide(args, call)
     if isinstance(call.type, FractionalType):
-        return args[0] / args[1]
-    divisor = _checked_divisor(args[1], call)
+        # Polars multiplies by the reciprocal of a constant, which is not the nearest quotient.
+        varies = any(isinstance(part, Ref) for part in walk(call.args[1]))
+        return args[0] / (args[1] if varies else pl.when(args[0].is_not_null()).then(args[1]))
+    divisor = _checked_divisor(args, call)
     types = _decimals_of(call)
     if types is None:
         return args[0].truncdiv(divisor)
@@ -202,9 +219,11 @@ def _mod(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
         dtype = call.type.to_polars()
         pair = pl.struct(args[0].alias("l"), args[1].alias("r"))
         return pair.map_batches(_fmod, return_dtype=dtype, is_elementwise=True)
-    divisor = _checked_divisor(args[1], call)
+    divisor = _checked_divisor(args, call)
     types = _decimals_of(call)
     if types is None:
+        if isinstance(call.args[0].type, DecimalType):
+            args, divisor = [decimals.unscaled(args[0])], decimals.unscaled(divisor)
         return args[0] - args[0].truncdiv(divisor) * divisor
     left, right, result = types
     scale = max(left.scale, right.scale)
@@ -480,7 +499,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "MOD",
-        _binary_number(decimal_mod),
+        _mod_signature,
         _mod,
         "Remainder; its sign is the dividend's. A zero divisor fails the query.",
         api_name="mod",

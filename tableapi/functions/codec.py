@@ -11,9 +11,9 @@ import polars as pl
 from tableapi.functions.printf import java_format
 from tableapi.functions.registry import LoweringCall, ScalarFunction
 from tableapi.functions.rowwise import by_row
-from tableapi.functions.signatures import ANY, AS_BIGINT, BINARY, TEXT, signature
-from tableapi.functions.text_format import decode_utf8
-from tableapi.types import BigIntType, VarBinaryType, VarCharType
+from tableapi.functions.signatures import ANY, AS_BIGINT, BINARY, TEXT, overload, signature
+from tableapi.functions.text_format import decode_utf8, to_text
+from tableapi.types import ArrayType, BigIntType, MapType, MultisetType, RowType, VarBinaryType, VarCharType
 
 STRING = VarCharType()
 
@@ -26,6 +26,10 @@ _CHARSETS = {
     "UTF-16BE": "utf-16-be",
     "UTF-16LE": "utf-16-le",
     "UTF-16": "utf-16",
+    "UTF-32": "utf-32-be",
+    **{name: name for name in ("GBK", "GB2312", "GB18030", "BIG5", "SHIFT_JIS", "EUC-JP", "EUC-KR", "KOI8-R")},
+    **{f"ISO-8859-{part}": f"iso8859-{part}" for part in (2, 4, 5, 7, 9, 13, 15)},
+    **{f"WINDOWS-{page}": f"cp{page}" for page in range(1250, 1259)},
 }
 
 
@@ -34,7 +38,7 @@ def _encode(text: str, charset: str) -> bytes | None:
     if codec is None:
         return None
     if codec == "utf-16":
-        return b"\xfe\xff" + text.encode("utf-16-be")
+        return b"\xfe\xff" + text.encode("utf-16-be") if text else b""
     return text.encode(codec, "replace")
 
 
@@ -46,7 +50,9 @@ def _decode(raw: bytes, charset: str) -> str | None:
 
 
 def _from_base64(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return decode_utf8(args[0].str.decode("base64", strict=False))
+    missing = (4 - args[0].str.len_bytes() % 4) % 4
+    padded = pl.concat_str([args[0], pl.lit("===").str.slice(0, missing)])
+    return decode_utf8(padded.str.decode("base64", strict=False))
 
 
 def _url_encode(text: str) -> str:
@@ -87,7 +93,7 @@ def _parse_url(url: str, part: str, key: str | None = None) -> str | None:
         "REF": parts.fragment if "#" in url else None,
         "PROTOCOL": parts.scheme,
         "FILE": parts.path if query is None else f"{parts.path}?{query}",
-        "AUTHORITY": parts.netloc,
+        "AUTHORITY": parts.netloc if "//" in url else None,
         "USERINFO": parts.netloc.rpartition("@")[0] if "@" in parts.netloc else None,
     }
     return found.get(part)
@@ -108,10 +114,14 @@ def _inet_ntoa(number: int) -> str | None:
     return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
 
 
+_NESTED = (ArrayType, MapType, MultisetType, RowType)
+
+
 def _printf(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     types = [a.type for a in call.args[1:]]
+    shown = [to_text(a, t, call.session) if isinstance(t, _NESTED) else a for a, t in zip(args[1:], types, strict=True)]
     return by_row(
-        args,
+        [args[0], *shown],
         lambda pattern, *values: None if pattern is None else java_format(pattern, values, types),
         pl.String(),
         null_in_null_out=False,
@@ -121,9 +131,9 @@ def _printf(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "TO_BASE64",
-        signature(TEXT, result=STRING),
+        overload(signature(TEXT, result=STRING), signature(BINARY, result=STRING)),
         lambda args, call: args[0].cast(pl.Binary).bin.encode("base64"),
-        "The UTF-8 bytes of the text in Base64.",
+        "Bytes, or the UTF-8 bytes of a text, in Base64.",
         api_name="to_base64",
         examples=(("TO_BASE64('hello')", "aGVsbG8="),),
         category="string",
@@ -141,7 +151,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "ENCODE",
         signature(TEXT, TEXT, result=VarBinaryType(), is_nullable=True),
         lambda args, call: by_row(args, _encode, pl.Binary()),
-        "The bytes of the text in a character set (US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE, UTF-16).",
+        "The bytes of the text in a character set (UTF-8, UTF-16, US-ASCII, ISO-8859-1, GBK, ...); NULL when it is unknown.",
         api_name="encode",
         category="string",
     ),

@@ -92,6 +92,7 @@ def _last_wins(entries: pl.Expr) -> pl.Expr:
 
 
 def _row_constructor(args: Sequence[Rex]) -> Resolved:
+    _check_count(len(args), 1, None)
     fields = tuple(RowField(f"EXPR${i}", a.type) for i, a in enumerate(args))
     return Resolved(tuple(a.type for a in args), RowType(fields, is_nullable=False))
 

@@ -5,6 +5,7 @@ May import types, plan.typing and the sibling helpers.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -17,7 +18,7 @@ from tableapi.functions.registry import Lowering, LoweringCall, Resolved, Scalar
 from tableapi.functions.signatures import ANY, TEXT, _check_count, common, compared, comparison, merge, signature
 from tableapi.plan.rex import Literal, Rex
 from tableapi.plan.typing import comparable_type
-from tableapi.types import BooleanType, DataType, FractionalType, RowType
+from tableapi.types import BooleanType, DataType, FractionalType, MapType, MultisetType, NumericType, RowType
 
 NOT_NULL_BOOLEAN = BooleanType(is_nullable=False)
 
@@ -34,6 +35,10 @@ def _equals(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _not_equals(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    if isinstance(call.args[0].type, RowType):
+        # Flink: fields that are both NULL do not differ, and a single one does.
+        both = pl.when(args[0].is_not_null() & args[1].is_not_null())
+        return both.then(args[0].ne_missing(args[1]))
     return ~equal_rex(args[0], args[1], call.args[0], call.args[1])
 
 
@@ -63,8 +68,11 @@ def _between(is_negated: bool, is_symmetric: bool) -> Lowering:
 
 
 def _in_signature(args: Sequence[Rex]) -> Resolved:
+    """Numbers in the list are cast to the type of the value that is looked for, whatever that cuts off (Flink)."""
     _check_count(len(args), 2, None)
     nullable = any(a.type.is_nullable for a in args)
+    if all(isinstance(a.type, NumericType) for a in args):
+        return Resolved((args[0].type,) * len(args), BooleanType(is_nullable=nullable))
     if all(comparable_type(args[0].type, a.type, False) == args[0].type.nullable() for a in args[1:]):
         wanted: DataType = args[0].type
     else:
@@ -100,10 +108,13 @@ def _is_not_null(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _distinct(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return args[0].ne_missing(args[1])
+    return ~_not_distinct(args, call)
 
 
 def _not_distinct(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    if isinstance(call.args[0].type, MapType | MultisetType):
+        both_null = args[0].is_null() & args[1].is_null()
+        return both_null | equal(args[0], args[1], call.args[0].type).fill_null(False)
     return args[0].eq_missing(args[1])
 
 
@@ -138,6 +149,19 @@ def _predicate(
 
 
 _LIKE_SIGNATURE = signature(TEXT, TEXT, TEXT, optional=1, result=BooleanType())
+
+
+def _greatest(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    largest = _extreme(args, pl.max_horizontal)
+    if not isinstance(call.type, FractionalType):
+        return largest
+    # NaN is the largest number (Java), and Polars leaves it out.
+    return pl.when(reduce(operator.or_, (a.is_nan() for a in args)) & largest.is_not_null()).then(math.nan).otherwise(largest)
+
+
+def _extreme(args: Sequence[pl.Expr], choose: Callable[..., pl.Expr]) -> pl.Expr:
+    return pl.when(reduce(operator.and_, (a.is_not_null() for a in args))).then(choose(*args))
+
 
 FUNCTIONS: tuple[ScalarFunction, ...] = (
     _comparison(
@@ -270,7 +294,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "GREATEST",
         common(),
-        lambda args, call: _extreme(args, pl.max_horizontal),
+        _greatest,
         "The largest argument; NULL when one is NULL.",
         examples=(("GREATEST(1, 3, 2)", "3"),),
         category="comparison",
@@ -284,7 +308,3 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         category="comparison",
     ),
 )
-
-
-def _extreme(args: Sequence[pl.Expr], choose: Callable[..., pl.Expr]) -> pl.Expr:
-    return pl.when(reduce(operator.and_, (a.is_not_null() for a in args))).then(choose(*args))

@@ -7,11 +7,25 @@ from collections.abc import Sequence
 import polars as pl
 
 from tableapi.errors import TypeMismatchError
-from tableapi.functions.equality import equal_rex
+from tableapi.functions.equality import equal, equal_rex
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.signatures import ANY, _check_count, compared, merge, signature
 from tableapi.plan.rex import Rex
-from tableapi.types import BooleanType, DataType, NullType
+from tableapi.plan.typing import common_type, merged_type
+from tableapi.types import (
+    ArrayType,
+    BitmapType,
+    BooleanType,
+    DataType,
+    FractionalType,
+    IntegralType,
+    MapType,
+    MultisetType,
+    NullType,
+    NumericType,
+    RowType,
+    VariantType,
+)
 
 
 def _case_signature(args: Sequence[Rex]) -> Resolved:
@@ -52,10 +66,22 @@ def _if(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 def _first_not_null(least: int, most: int | None) -> Signature:
     def resolve(args: Sequence[Rex]) -> Resolved:
         _check_count(len(args), least, most)
-        merged = merge([a.type for a in args])
+        merged = merge([a.type for a in args], merged_type)
         return Resolved((merged,) * len(args), merged.with_nullability(all(a.type.is_nullable for a in args)))
 
     return resolve
+
+
+def _ifnull_signature(args: Sequence[Rex]) -> Resolved:
+    """A first argument that is never NULL is the result, in its own type."""
+    checked = _first_not_null(2, 2)(args)
+    if args[0].type.is_nullable:
+        return checked
+    return Resolved((args[0].type, args[1].type), args[0].type)
+
+
+def _ifnull(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    return pl.coalesce(*args) if call.args[0].type.is_nullable else args[0]
 
 
 def _coalesce(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -69,7 +95,13 @@ def _nullif_signature(args: Sequence[Rex]) -> Resolved:
 
 
 def _nullif(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    same = equal_rex(args[0], args[1], call.args[0], call.args[1])
+    left, right = call.args
+    compared_as = common_type([left.type, right.type])
+    if isinstance(compared_as, FractionalType):
+        dtype = compared_as.to_polars()
+        same = equal(args[0].cast(dtype), args[1].cast(dtype), compared_as)
+    else:
+        same = equal_rex(args[0], args[1], left, right)
     return pl.when(same.fill_null(False)).then(None).otherwise(args[0])
 
 
@@ -104,8 +136,8 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "IFNULL",
-        _first_not_null(2, 2),
-        _coalesce,
+        _ifnull_signature,
+        _ifnull,
         "The first argument, or the second when it is NULL.",
         api_name="if_null",
         examples=(("IFNULL(CAST(NULL AS INT), 5)", "5"),),
@@ -122,7 +154,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "IS_ALPHA",
         _TEXT_TEST,
-        lambda args, call: _text_test(args[0], call, r"^\p{L}+$"),
+        lambda args, call: _text_test(args[0], call, r"^\p{L}+$", ()),
         "Whether the text has letters only; FALSE for '' and NULL.",
         examples=(("IS_ALPHA('ab1')", "FALSE"),),
         category="conditional",
@@ -130,23 +162,28 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "IS_DECIMAL",
         _TEXT_TEST,
-        lambda args, call: _text_test(
-            args[0], call, r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?\s*$|^\s*[+-]?(NaN|Infinity)\s*$"
-        ),
-        "Whether the text is a number.",
+        lambda args, call: _text_test(args[0], call, _DECIMAL_PATTERN, (NumericType,)),
+        "Whether the text is a number; TRUE for numbers.",
         examples=(("IS_DECIMAL('1e5')", "TRUE"),),
         category="conditional",
     ),
     ScalarFunction(
         "IS_DIGIT",
         _TEXT_TEST,
-        lambda args, call: _text_test(args[0], call, r"^\p{Nd}+$"),
-        "Whether the text has digits only; FALSE for '' and NULL.",
+        lambda args, call: _text_test(args[0], call, r"^\p{Nd}+$", (IntegralType,)),
+        "Whether the text has digits only; FALSE for '' and NULL. TRUE for integers.",
         examples=(("IS_DIGIT('123')", "TRUE"),),
         category="conditional",
     ),
 )
 
 
-def _text_test(value: pl.Expr, call: LoweringCall, pattern: str) -> pl.Expr:
+_DECIMAL_PATTERN = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?\s*$|^\s*[+-]?(NaN|Infinity)\s*$"
+
+
+def _text_test(value: pl.Expr, call: LoweringCall, pattern: str, always: tuple[type[DataType], ...]) -> pl.Expr:
+    if isinstance(call.args[0].type, always):
+        return pl.lit(True)
+    if isinstance(call.args[0].type, (ArrayType, MapType, MultisetType, RowType, VariantType, BitmapType)):
+        return pl.lit(False)
     return value.cast(pl.String).str.contains(pattern).fill_null(False)

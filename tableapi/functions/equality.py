@@ -21,7 +21,9 @@ def equal(left: pl.Expr, right: pl.Expr, data_type: DataType) -> pl.Expr:
     if isinstance(data_type, FractionalType):
         return (left == right) & left.is_not_nan()
     if isinstance(data_type, MapType | MultisetType):
-        return _sorted_entries(left) == _sorted_entries(right)
+        # A NULL value equals nothing (Flink).
+        is_complete = ~left.list.eval(pl.element().struct.field("value").is_null()).list.any()
+        return (_sorted_entries(left) == _sorted_entries(right)) & is_complete
     return left == right
 
 

@@ -69,11 +69,6 @@ def moved_type(moment: DataType, unit_is_finer_than_day: bool) -> DataType:
     return moment
 
 
-def _moved(moment: DataType, interval: DataType) -> DataType:
-    is_fine = isinstance(interval, DayTimeIntervalType) and interval.last > IntervalUnit.DAY
-    return moved_type(moment, is_fine)
-
-
 def PLUS(args: Sequence[Rex]) -> Resolved:
     """time + interval, interval + time, interval + interval."""
     if len(args) == 2 and isinstance(args[0].type, _INTERVAL_TYPES) and isinstance(args[1].type, _TEMPORAL_TYPES):
@@ -106,7 +101,7 @@ def _time_or_interval_and_interval(args: Sequence[Rex]) -> Resolved:
         if merged is None:
             raise TypeMismatchError("a year-month and a day-time interval cannot be added", fix="add them to a time one by one")
         return Resolved((merged, merged), merged.with_nullability(checked.result.is_nullable))
-    return signature(TEMPORAL, _ADDED, result=lambda types: _moved(types[0], types[1]))(args)
+    return signature(TEMPORAL, _ADDED, result=lambda types: types[0])(args)
 
 
 _ADDED = param("an interval", DayTimeIntervalType, YearMonthIntervalType, null_as=DayTimeIntervalType())
@@ -161,7 +156,7 @@ def as_clock(value: pl.Expr, data_type: DataType) -> pl.Expr:
 def move(
     moment: pl.Expr, moment_type: DataType, interval: pl.Expr, interval_type: DataType, result: DataType, sign: int
 ) -> pl.Expr:
-    """`moment` plus (or, with `sign` -1, minus) an interval."""
+    """`moment` plus (or, with `sign` -1, minus) an interval. A DATE that stays one moves by the interval's whole days (Flink)."""
     signed = interval if sign > 0 else -interval
     if isinstance(interval_type, YearMonthIntervalType):
         return add_months(moment, moment_type, signed)
@@ -169,8 +164,9 @@ def move(
         shifted = (moment.cast(pl.Int64) + signed.cast(pl.Int64) * 1_000_000) % UNIT_NANOSECONDS["DAY"]
         return shifted.cast(pl.Time)
     if isinstance(moment_type, DateType):
-        shifted = moment.cast(pl.Datetime("ms")) + signed
-        return shifted.dt.date() if isinstance(result, DateType) else shifted.cast(result.to_polars())
+        if isinstance(result, DateType):
+            return moment + signed.dt.total_days() * pl.duration(days=1)
+        return (moment.cast(pl.Datetime("ms")) + signed).cast(result.to_polars())
     dtype = moment_type.to_polars()
     assert isinstance(dtype, pl.Datetime)
     return moment + signed.cast(pl.Duration(dtype.time_unit))

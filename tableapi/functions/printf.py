@@ -1,16 +1,19 @@
-"""Java's `Formatter` language for PRINTF: %s %d %f %e %x %o %c %b %% %n with flags, width, precision and argument index."""
+"""Java's `Formatter` language for PRINTF: %s %d %f %e %g %x %o %c %b %% %n with flags, width, precision and argument index."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from tableapi.types import DataType, FractionalType, IntegralType
 
 _PLACE = re.compile(r"%(?:(\d+)\$)?([-#+ 0,(<]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
+
+
+_EXACT = Context(prec=400, rounding=ROUND_HALF_UP)
 
 
 class _Mismatch(Exception):
@@ -61,7 +64,7 @@ def _convert(conversion: str, value: Any, data_type: DataType, flags: str, preci
         text = _character(value, data_type)
     elif kind in "dxo":
         text = _integer(kind, value, data_type, flags, width)
-    elif kind in "fe":
+    elif kind in "feg":
         text = _floating(kind, value, data_type, flags, precision, width)
     else:
         raise _Mismatch
@@ -108,12 +111,22 @@ def _floating(kind: str, value: Any, data_type: DataType, flags: str, precision:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else _signed("Infinity", value < 0, flags.replace("0", ""), width)
     digits = 6 if precision is None else precision
+    if kind == "g":
+        kind, digits = _general(abs(value), max(digits, 1))
     if kind == "e":
         text = f"{abs(value):.{digits}e}"
     else:
-        exact = Decimal(repr(abs(value))).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+        exact = Decimal(repr(abs(value))).quantize(Decimal(1).scaleb(-digits), context=_EXACT)
         text = f"{exact:,f}" if "," in flags else f"{exact:f}"
     return _signed(text, value < 0 or (value == 0 and math.copysign(1, value) < 0), flags, width)
+
+
+def _general(size: float, digits: int) -> tuple[str, int]:
+    """What %g with so many significant digits is written as: %f or %e, and its digits after the point."""
+    rounded = float(f"{size:.{digits - 1}e}")
+    if size and not 1e-4 <= rounded < 10.0**digits:
+        return "e", digits - 1
+    return "f", digits - 1 - (math.floor(math.log10(rounded)) if rounded else 0)
 
 
 def _signed(text: str, is_negative: bool, flags: str, width: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from tableapi.errors import TypeMismatchError
 from tableapi.functions.registry import Resolved, Signature
 from tableapi.plan.rex import Literal, Rex
-from tableapi.plan.typing import common_type, comparable_type
+from tableapi.plan.typing import common_type, comparable_type, merged_type
 from tableapi.types import (
     AnyTimestampType,
     ArrayType,
@@ -58,7 +58,10 @@ def _as_it_is(data_type: DataType) -> DataType:
 
 
 def param(what: str, *kinds: type[DataType], to: DataType | None = None, null_as: DataType | None = None) -> Param:
-    """A parameter that takes values of `kinds`, cast to `to` (None: left as they are); an untyped NULL becomes `null_as`."""
+    """A parameter that takes values of `kinds`, cast to `to` (None: left as they are).
+
+    An untyped NULL becomes `null_as` or `to`; where there is neither, it has to be given a type by CAST.
+    """
 
     def wanted(data_type: DataType) -> DataType:
         if to is not None:
@@ -67,7 +70,8 @@ def param(what: str, *kinds: type[DataType], to: DataType | None = None, null_as
             return null_as
         return data_type
 
-    return Param(what, lambda t: isinstance(t, (*kinds, NullType)), wanted)
+    accepted = kinds if to is None and null_as is None else (*kinds, NullType)
+    return Param(what, lambda t: isinstance(t, accepted), wanted)
 
 
 ANY = Param("a value", lambda t: True, _as_it_is)
@@ -161,11 +165,11 @@ def first(types: Sequence[DataType]) -> DataType:
 
 
 def common(least: int = 1, result: Result | None = None, is_nullable: bool | None = None) -> Signature:
-    """All arguments take their common type, which is also the result's unless `result` says otherwise."""
+    """All arguments take one type (see `merged_type`), which is also the result's unless `result` says otherwise."""
 
     def resolve(args: Sequence[Rex]) -> Resolved:
         _check_count(len(args), least, None)
-        merged = merge([a.type for a in args])
+        merged = merge([a.type for a in args], merged_type)
         made = merged if result is None else result([merged]) if callable(result) else result
         nullable = any(a.type.is_nullable for a in args) if is_nullable is None else is_nullable
         return Resolved((merged,) * len(args), made.with_nullability(nullable))
@@ -173,13 +177,13 @@ def common(least: int = 1, result: Result | None = None, is_nullable: bool | Non
     return resolve
 
 
-def merge(types: Sequence[DataType]) -> DataType:
-    """The common type of `types`.
+def merge(types: Sequence[DataType], rule: Callable[[Sequence[DataType]], DataType | None] = common_type) -> DataType:
+    """The one type of `types` by a rule.
 
     Raises:
         TypeMismatchError: There is none.
     """
-    merged = common_type(types)
+    merged = rule(types)
     if merged is None:
         shown = ", ".join(str(t.nullable()) for t in types)
         raise TypeMismatchError(f"there is no common type of {shown}", fix="cast the arguments to one type")

@@ -132,7 +132,7 @@ def _strip_function(name: str, side: str, doc: str, api_name: str | None = None)
 
     return ScalarFunction(
         name,
-        signature(TEXT, TEXT, optional=1, result=STRING),
+        signature(TEXT, TEXT, optional=1, result=STRING if side == "BOTH" else _varying),
         lower,
         doc,
         api_name=api_name or name.lower(),
@@ -158,7 +158,8 @@ def _substring(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _left(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return args[0].str.slice(0, args[1].cast(pl.Int64).clip(0))
+    made = args[0].str.slice(0, args[1].cast(pl.Int64).clip(0))
+    return pl.when(args[1].is_not_null()).then(made)
 
 
 def _right(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -244,7 +245,7 @@ def _position(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 def _locate(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if len(args) == 2:
         return _find(args[0], args[1])
-    return by_row(args, lambda sought, text, start: text.find(sought, max(start - 1, 0)) + 1, pl.Int32())
+    return by_row(args, lambda sought, text, start: text.find(sought, max(start - 1, 0)) + 1 if sought else 1, pl.Int32())
 
 
 def _instr(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -268,7 +269,7 @@ def _nth_position(text: str, sought: str, start: int, appearance: int = 1) -> in
 def _parts(text: str, separator: str) -> list[str]:
     if not text:
         return []
-    return text.split(separator) if separator else text.split()
+    return text.split(separator) if separator else re.split(r"\s", text)
 
 
 def _split_index(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -447,7 +448,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "LEFT",
-        signature(TEXT, AS_INT, result=STRING),
+        signature(TEXT, AS_INT, result=_varying, is_nullable=True),
         _left,
         "The first n characters.",
         api_name="left",
@@ -456,7 +457,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "RIGHT",
-        signature(TEXT, AS_INT, result=STRING),
+        signature(TEXT, AS_INT, result=_varying, is_nullable=True),
         _right,
         "The last n characters.",
         api_name="right",
@@ -511,8 +512,9 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "TRANSLATE",
         signature(TEXT, TEXT, TEXT, result=STRING),
-        lambda args, call: by_row(args, _translate, pl.String()),
-        "The text with each character of the second argument replaced by the one at its place in the third, or dropped.",
+        lambda args, call: by_row([args[0], *(a.fill_null("") for a in args[1:])], _translate, pl.String()),
+        "The text with each character of the second argument replaced by the one at its place in the third, or dropped. "
+        "A NULL second or third argument counts as empty.",
         sql_names=("TRANSLATE3",),
         api_name="translate",
         examples=(("TRANSLATE('banana', 'abn', 'x')", "xxx"),),

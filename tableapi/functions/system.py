@@ -10,11 +10,24 @@ import polars as pl
 
 from tableapi.functions.registry import LoweringCall, ScalarFunction
 from tableapi.functions.signatures import ANY, AS_INT, BOOLEAN, signature
-from tableapi.types import CharType, DoubleType, IntType, VarCharType
+from tableapi.types import (
+    CharType,
+    DayTimeIntervalType,
+    DoubleType,
+    IntervalUnit,
+    IntType,
+    VarCharType,
+    YearMonthIntervalType,
+)
 
 
 def _typeof(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    text = str(call.args[0].type)
+    data_type = call.args[0].type
+    if isinstance(data_type, YearMonthIntervalType):
+        data_type = YearMonthIntervalType(IntervalUnit.MONTH, IntervalUnit.MONTH, is_nullable=data_type.is_nullable)
+    elif isinstance(data_type, DayTimeIntervalType):
+        data_type = DayTimeIntervalType(IntervalUnit.SECOND, IntervalUnit.SECOND, is_nullable=data_type.is_nullable)
+    text = str(data_type)
     if call.constant(1):
         text = text.replace("STRING", "VARCHAR(2147483647)").replace("BYTES", "VARBINARY(2147483647)")
     return pl.lit(text)

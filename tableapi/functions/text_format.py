@@ -103,15 +103,30 @@ def float_text(values: pl.Series) -> pl.Series:
     if bool(is_plain.fill_null(True).all()):
         return plain
     odd = values.filter(~is_plain.fill_null(True)).unique()
-    texts = {k: _java_float(t) for k, t in zip(odd.cast(pl.String).to_list(), odd.cast(pl.String).to_list(), strict=True)}
+    bits = 24 if values.dtype == pl.Float32 else 53
+    texts = {
+        text: _java_float(_all_digits(int(number), bits) if 2**bits < abs(number) < 2**63 else text)
+        for text, number in zip(odd.cast(pl.String).to_list(), odd.to_list(), strict=True)
+    }
     replaced = plain.replace_strict(list(texts), list(texts.values()), default=plain, return_dtype=pl.String)
     return replaced.alias(values.name)
 
 
+def _all_digits(number: int, significant_bits: int) -> str:
+    """The digits of a whole number beyond the mantissa: Java keeps all but those that the mantissa says nothing about."""
+    unknown_bits = abs(number).bit_length() - significant_bits - 2
+    unknown = len(str(2**unknown_bits)) - 1 if unknown_bits > 1 else 0
+    kept = (abs(number) + 10**unknown // 2) // 10**unknown
+    return f"{'-' if number < 0 else ''}{kept}E{unknown}"
+
+
+_NOT_SHORTEST = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity", "5e-324": "4.9E-324", "-5e-324": "-4.9E-324"}
+
+
 def _java_float(text: str) -> str:
     """The text of a number whose size is below 0.001 or at least 10 million, from its shortest decimal text."""
-    if text in ("NaN", "inf", "-inf"):
-        return {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[text]
+    if text in _NOT_SHORTEST:
+        return _NOT_SHORTEST[text]
     from decimal import Decimal
 
     sign, digits, exponent = Decimal(text).as_tuple()

@@ -365,8 +365,10 @@ class Resolver:
             if is_rows:
                 raise TypeMismatchError("a ROWS frame counts rows, not time", where=bound.where, fix="use RANGE")
             size = round(offset.value.total_seconds() * 1000)
-        else:
+        elif isinstance(offset.type, NumericType) and offset.value is not None:
             size = int(offset.value)
+        else:
+            raise TypeMismatchError(f"an OVER bound is a number or an interval, not {offset.type}", where=bound.where)
         if size == 0:
             return FrameBound(FrameBoundKind.CURRENT_ROW)
         return FrameBound(FrameBoundKind.OFFSET, -size if bound.is_preceding else size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from tableapi.errors import TypeMismatchError
@@ -99,7 +99,9 @@ def decimal_divide(left: DecimalType, right: DecimalType) -> DecimalType:
 
 
 def decimal_mod(left: DecimalType, right: DecimalType) -> DecimalType:
-    """Type of a remainder."""
+    """Type of a remainder; the divisor's when both are whole."""
+    if left.scale == right.scale == 0:
+        return right
     scale = max(left.scale, right.scale)
     return _bounded(min(left.precision - left.scale, right.precision - right.scale) + scale, scale)
 
@@ -114,9 +116,10 @@ def decimal_round(value: DecimalType, places: int) -> DecimalType:
 
 
 def common_type(types: Sequence[DataType]) -> DataType | None:
-    """The narrowest type that holds every value of all `types`, or None when there is none.
+    """The type that operators, CASE, set operations and the like give to values of all `types`, or None when there is none.
 
-    Numbers widen, texts of different lengths become VARCHAR, strings and numbers never unify. Nullable when one of them is.
+    Numbers widen, texts of different lengths become VARCHAR, strings and numbers never unify. Of FLOAT and DOUBLE the first
+    decides; a decimal keeps its digits before the point (Calcite). Nullable when one of them is.
 
     >>> common_type([IntType(), DecimalType(2, 1, is_nullable=False)])
     DECIMAL(11, 1)
@@ -130,6 +133,24 @@ def common_type(types: Sequence[DataType]) -> DataType | None:
     for other in types[1:]:
         merged = None if merged is None else _common(merged, other)
     return None if merged is None else merged.with_nullability(is_nullable)
+
+
+def merged_type(types: Sequence[DataType]) -> DataType | None:
+    """The type that functions (COALESCE, GREATEST, ...) give to arguments of all `types`, or None when there is none.
+
+    It is the common type, but DOUBLE is wider than FLOAT, and a DECIMAL before a FLOAT becomes FLOAT (Flink).
+
+    >>> merged_type([FloatType(), DoubleType()]), common_type([FloatType(), DoubleType()])
+    (DOUBLE, FLOAT)
+    """
+    merged: DataType | None = types[0] if types else None
+    for other in types[1:]:
+        wins = (FloatType, DoubleType), (DecimalType, FloatType)
+        if any(isinstance(merged, before) and isinstance(other, after) for before, after in wins):
+            merged = other
+        elif merged is not None:
+            merged = _common(merged, other)
+    return None if merged is None else merged.with_nullability(any(t.is_nullable for t in types))
 
 
 def _common(left: DataType, right: DataType) -> DataType | None:
@@ -151,14 +172,14 @@ def _common_number(left: DataType, right: DataType) -> DataType | None:
         return None
     if isinstance(left, IntegralType) and isinstance(right, IntegralType):
         return left if left.bits >= right.bits else right
+    if isinstance(left, FractionalType) and isinstance(right, FractionalType):
+        return left
     if isinstance(left, FractionalType) or isinstance(right, FractionalType):
-        if any(isinstance(t, DoubleType | DecimalType) for t in (left, right)):
-            return DoubleType()
-        return FloatType()
+        return DoubleType() if any(isinstance(t, DoubleType | DecimalType) for t in (left, right)) else FloatType()
     a, b = as_decimal(left), as_decimal(right)
-    scale = max(a.scale, b.scale)
-    precision = max(a.precision - a.scale, b.precision - b.scale) + scale
-    return DecimalType(min(precision, MAX_DECIMAL_PRECISION), scale)
+    whole = max(a.precision - a.scale, b.precision - b.scale)
+    scale = min(max(a.scale, b.scale), MAX_DECIMAL_PRECISION - whole)
+    return DecimalType(whole + scale, scale)
 
 
 def _common_text(left: DataType, right: DataType) -> DataType | None:
@@ -250,7 +271,8 @@ def _fold_literal(rex: Literal, target: DataType) -> Literal | None:
         case DecimalType(precision=p, scale=s) if isinstance(rex.type, IntegralType | DecimalType):
             exact = as_decimal(rex.type)
             if exact.scale <= s and exact.precision - exact.scale <= p - s:
-                return Literal(target, Decimal(value).quantize(Decimal(1).scaleb(-s)), where=rex.where)
+                exact_value = Decimal(value).quantize(Decimal(1).scaleb(-s), context=Context(prec=MAX_DECIMAL_PRECISION))
+                return Literal(target, exact_value, where=rex.where)
         case VarCharType(length=n) if isinstance(value, str) and len(value) <= n:
             return Literal(target, value, where=rex.where)
     return None
@@ -277,7 +299,8 @@ def literal_type(value: Any) -> DataType:
         case Decimal():
             return _decimal_literal_type(value)
         case str():
-            return CharType(len(value), is_nullable=False)
+            utf16_units = len(value) + sum(character > "\uffff" for character in value)
+            return CharType(utf16_units, is_nullable=False)
         case bytes() | bytearray():
             return BinaryType(len(value), is_nullable=False)
         case datetime.datetime():

@@ -17,7 +17,7 @@ from tableapi.plan.unresolved import Call, Cast, Lit, Name, Star, Unresolved
 from tableapi.sql import ast, literals
 from tableapi.sql.reserved import RESERVED
 from tableapi.sql.type_grammar import TypeGrammar
-from tableapi.types import BooleanType, DataType
+from tableapi.types import BooleanType, DataType, DayTimeIntervalType, IntervalUnit, YearMonthIntervalType
 
 _COMPARISONS = {
     TokenType.EQ: "EQUALS",
@@ -27,6 +27,11 @@ _COMPARISONS = {
     TokenType.GT: "GREATER",
     TokenType.GTE: "GREATER_OR_EQUAL",
 }
+_COUNTED_UNITS: tuple[tuple[str, int, YearMonthIntervalType | DayTimeIntervalType], ...] = (
+    ("WEEK", 7, DayTimeIntervalType(IntervalUnit.DAY, IntervalUnit.DAY)),
+    ("QUARTER", 3, YearMonthIntervalType(IntervalUnit.MONTH, IntervalUnit.MONTH)),
+)
+"""Units of INTERVAL literals that are no fields of an interval: how many of which unit they are."""
 _TERMS = {TokenType.PLUS: "PLUS", TokenType.DASH: "MINUS"}
 _FACTORS = {
     TokenType.STAR: "TIMES",
@@ -355,6 +360,9 @@ class ExpressionGrammar(TypeGrammar):
             one = self._literal(literals.interval, "1", token, unit, sign)
             return Call("TIMES", (one, amount), where=self.span(token))
         text = self.string()
+        for word, parts, unit in _COUNTED_UNITS:
+            if self.accept(word) or self.accept(f"{word}S"):
+                return self._literal(literals.interval, text, token, unit, sign * parts)
         unit, digits = self.interval_type_and_digits()
         return self._literal(literals.interval, text, token, unit, sign, digits)
 

@@ -13,6 +13,7 @@ from tableapi.types import (
     DataType,
     DateType,
     DayTimeIntervalType,
+    DecimalType,
     IntervalUnit,
     TimestampType,
     TimeType,
@@ -32,7 +33,7 @@ def number(text: str) -> tuple[Any, DataType | None]:
     """An integer (INT or BIGINT), a decimal (with a point) or a double (with an exponent).
 
     >>> number("1.50")
-    (Decimal('1.50'), None)
+    (Decimal('1.50'), DECIMAL(3, 2) NOT NULL)
     """
     if not re.fullmatch(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?", text):
         raise ValueError("this is not a number")
@@ -45,7 +46,9 @@ def number(text: str) -> tuple[Any, DataType | None]:
         decimal = Decimal(text)
         if int(decimal.scaleb(-int(decimal.as_tuple().exponent))) > _MAX_UNSCALED:
             raise ValueError("the number has too many digits")
-        return decimal, None
+        _, digits, exponent = decimal.as_tuple()
+        assert isinstance(exponent, int)
+        return decimal, DecimalType(max(len(digits), 1 - exponent), -exponent, is_nullable=False)
     value_int = int(text.rstrip("."))
     if value_int > _MAX_UNSCALED:
         raise ValueError("the number is too large for BIGINT")
