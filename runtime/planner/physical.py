@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tableapi.errors import ChangelogError, UnsupportedError, ValidationError
+from tableapi.errors import ChangelogError, UnsupportedError
 from tableapi.plan import nodes as n
 from tableapi.plan.explain import changelog_text, describe
 from tableapi.plan.match_node import Match
@@ -21,7 +21,6 @@ from tableapi.plan.traits import (
     changelog,
     equal_pairs,
     is_bounded,
-    joined_time,
     keeps_one_by_time,
     ranks_windows,
     upsert_key,
@@ -30,6 +29,7 @@ from tableapi.plan.traits import (
 from tableapi.row import RowKind
 from tableapi.runtime.constraints import Constraints, ConstraintSpec
 from tableapi.runtime.planner.chains import calc_chain
+from tableapi.runtime.planner.checks import check_order_of_match, check_window_function
 from tableapi.runtime.planner.graph import (
     FORWARD,
     SINGLE,
@@ -212,7 +212,7 @@ class PhysicalPlanner:
     def _windowtable(self, node: n.WindowTable, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.window_table import WindowTableSpec
 
-        self._check_window_function(node)
+        check_window_function(node)
         source = self.plan(node.input)
         if node.window.kind is n.WindowKind.SESSION:
             edge = self._hashed(source, node.window.partition_by)
@@ -320,7 +320,7 @@ class PhysicalPlanner:
     def _windowaggregate(self, node: n.WindowAggregate, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
 
-        self._check_window_function(node)
+        check_window_function(node)
         self._check_window_time(node)
         source = self.plan(node.input)
         spec = WindowAggregateSpec(
@@ -337,22 +337,6 @@ class PhysicalPlanner:
         edge = self._hashed(source, node.keys)
         vertex = self._add(_named("WindowAggregate", node.keys), spec, node.schema, [edge])
         return Stream(vertex, node.schema, node.keys or None, not node.keys)
-
-    def _check_window_function(self, node: n.WindowTable | n.WindowAggregate) -> None:
-        """What Flink wants of a window table function on a stream."""
-        window = node.window
-        if not window.is_table_function:
-            return
-        if joined_time(node.input, window.time_column):
-            raise UnsupportedError(
-                f"the window's time column '{window.time_column}' is no time attribute any more after a regular join",
-                fix="window before the join, or join with an interval condition on the time attributes",
-            )
-        if isinstance(node, n.WindowAggregate) and window.kind is n.WindowKind.HOP and window.size_ms % window.step_ms:
-            raise ValidationError(
-                "the size of a HOP window must be a multiple of its slide when rows are aggregated per window",
-                exists=f"size: {n.format_ms(window.size_ms)}, slide: {n.format_ms(window.step_ms)}",
-            )
 
     def _check_window_time(self, node: n.WindowAggregate) -> None:
         if node.attached is None and node.input.schema[node.window.time_column].time is None:
@@ -396,11 +380,7 @@ class PhysicalPlanner:
 
         if not self._inserts(node.input):
             raise ChangelogError("MATCH_RECOGNIZE reads rows that are only ever added, but its input changes")
-        if joined_time(node.input, node.order_by[0].column):
-            raise UnsupportedError(
-                f"column '{node.order_by[0].column}' is no time attribute any more after a regular join",
-                fix="match rows before the join, or join with an interval condition on the time attributes",
-            )
+        check_order_of_match(node)
         source = self.plan(node.input)
         spec = PatternMatchSpec(
             source.schema,
