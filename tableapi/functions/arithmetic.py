@@ -397,7 +397,11 @@ def _round_by_row(args: Sequence[pl.Expr], call: LoweringCall, half_up: bool) ->
                 continue
             exact = Decimal(number).quantize(Decimal(1).scaleb(-places), rounding=mode, context=context)
             values.append(exact.quantize(unit, rounding=mode, context=context) if is_decimal else int(exact))
-        return pl.Series(pairs.name, values, dtype=call.type.to_polars())
+        if isinstance(call.type, DecimalType):
+            limit = Decimal(10) ** (call.type.precision - call.type.scale)
+            fitting = [v if isinstance(v, Decimal) and abs(v) < limit else None for v in values]
+            return pl.Series(pairs.name, fitting, dtype=call.type.to_polars())
+        return pl.Series(pairs.name, values, dtype=decimals.INT128).cast(call.type.to_polars(), wrap_numerical=True)
 
     pair = pl.struct(args[0].alias("x"), args[1].alias("n"))
     return pair.map_batches(compute, return_dtype=call.type.to_polars(), is_elementwise=True)

@@ -19,7 +19,8 @@ def equal(left: pl.Expr, right: pl.Expr, data_type: DataType) -> pl.Expr:
         both = pl.when(left.is_not_null() & right.is_not_null())
         return both.then(reduce(operator.and_, fields))
     if isinstance(data_type, FractionalType):
-        return (left == right) & left.is_not_nan()
+        # Without the NULL check, NULL AND FALSE would be FALSE.
+        return pl.when(left.is_not_null() & right.is_not_null()).then((left == right) & left.is_not_nan())
     if isinstance(data_type, MapType | MultisetType):
         # A NULL value equals nothing (Flink).
         is_complete = ~left.list.eval(pl.element().struct.field("value").is_null()).list.any()
@@ -54,7 +55,9 @@ def ordered(
     made = compare(left, right)
     if not isinstance(data_type, FractionalType):
         return made
-    for value, rex in ((left, left_rex), (right, right_rex)):
-        if not _is_number(rex):
-            made = made & value.is_not_nan()
+    checked = [value.is_not_nan() for value, rex in ((left, left_rex), (right, right_rex)) if not _is_number(rex)]
+    if len(checked) == 2:
+        made = pl.when(left.is_not_null() & right.is_not_null()).then(made & checked[0] & checked[1])
+    elif checked:
+        made = made & checked[0]
     return made

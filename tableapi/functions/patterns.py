@@ -88,7 +88,11 @@ def similar_regex(pattern: str, escape: str | None) -> str:
     index, in_class = 0, False
     while index < len(pattern):
         char = pattern[index]
-        if escape is not None and char == escape and index + 1 < len(pattern):
+        named = next((name for name in _CLASSES if pattern.startswith(f"[:{name}:]", index)), None)
+        if named is not None:
+            parts.append(_CLASSES[named] if in_class else f"[{_CLASSES[named]}]")
+            index += len(named) + 3
+        elif escape is not None and char == escape and index + 1 < len(pattern):
             index += 1
             parts.append(re.escape(pattern[index]))
         elif in_class:
@@ -103,10 +107,7 @@ def similar_regex(pattern: str, escape: str | None) -> str:
             # Flink leaves a point as it is: it matches any character.
             parts.append({"%": ".*", "_": ".", ".": "."}.get(char) or re.escape(char))
         index += 1
-    named = "".join(parts) + ")"
-    for name, members in _CLASSES.items():
-        named = named.replace(f"[:{name}:]", members)
-    return named
+    return "".join(parts) + ")"
 
 
 _CLASSES = {
