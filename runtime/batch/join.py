@@ -184,6 +184,8 @@ class NotIn:
     def remove_unknown(self, left: pl.LazyFrame, right: pl.LazyFrame, keys: tuple[EquiKey, ...]) -> pl.LazyFrame:
         """The left rows for which the test is not UNKNOWN: no NULL on the right, and x not NULL unless there is nothing to
         compare it with."""
+        if not keys:
+            return self._known(left, right)
         partner = Pairing(keys, (), (), self.lowering)
         if self.right_null:
             unknown = self.lowering.condition(right, Call(BooleanType(is_nullable=False), "IS_NULL", (self.key.right,)))
@@ -194,6 +196,20 @@ class NotIn:
             rest = partner.semi(self.lowering.condition(left, test), right, is_anti=True)
             left = pl.concat([known, rest], how="diagonal")
         return left
+
+    def _known(self, left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
+        """The same where all left rows are compared with the same rows: how many these are, and how many NULLs, decides."""
+        rows, nulls = self.lowering.fresh("rows"), self.lowering.fresh("nulls")
+        names = left.collect_schema().names()
+        right, (value,) = self.lowering.expressions(right, [self.key.right])
+        counts = right.select(pl.len().alias(rows), value.null_count().alias(nulls))
+        left, (tested,) = self.lowering.expressions(left, [self.key.left])
+        is_known = pl.lit(True)
+        if self.right_null:
+            is_known = is_known & (pl.col(nulls) == 0)
+        if self.left_null:
+            is_known = is_known & tested.is_not_null()
+        return left.join(counts, how="cross").filter((pl.col(rows) == 0) | is_known).select(names)
 
 
 def find_not_in(parts: Sequence[Rex], left: RowSchema, lowering: Lowering) -> NotIn | None:
