@@ -59,6 +59,12 @@ OPTIONS = (
     ConfigOption(
         "table.exec.sink.type-length-enforcer", ("IGNORE", "TRIM_PAD", "ERROR"), "IGNORE", "What text of a wrong length does."
     ),
+    ConfigOption(
+        "table.optimizer.agg-phase-strategy",
+        ("AUTO", "ONE_PHASE", "TWO_PHASE"),
+        "AUTO",
+        "Whether workers aggregate their own rows before they travel.",
+    ),
     ConfigOption("table.exec.mini-batch.enabled", "bool", "false", "Accepted; batches are always folded here."),
     ConfigOption("execution.checkpointing.interval", "duration", "", "Time between checkpoints; none by default."),
     ConfigOption("execution.checkpointing.dir", "string", "", "Where checkpoints are written."),

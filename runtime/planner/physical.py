@@ -43,6 +43,7 @@ from tableapi.runtime.planner.graph import (
     SourceSpec,
     Vertex,
 )
+from tableapi.runtime.planner.grouping import copy_key_arguments, expanded_schema
 from tableapi.runtime.planner.inline import FrameSource, values_frame
 from tableapi.runtime.planner.multi_join import FlatJoin, flat_join
 from tableapi.runtime.planner.settings import PlannerSettings
@@ -300,11 +301,11 @@ class PhysicalPlanner:
         from tableapi.runtime.stream.group_aggregate import GroupAggregateSpec
 
         assert node.grouping_sets is not None
-        copied, aggregates = _copy_key_arguments(node)
+        copied, aggregates = copy_key_arguments(node)
         source = self.plan(copied)
         group_id = node.group_id or unique("$group_id", source.schema.names)
         expand = ExpandSpec(source.schema, node.keys, node.grouping_sets, group_id)
-        expanded = _expanded_schema(source.schema, node, group_id)
+        expanded = expanded_schema(source.schema, node, group_id)
         vertex = self._add("Expand", expand, expanded, [Edge(source.vertex)])
         keys = (*node.keys, group_id)
         spec = GroupAggregateSpec(
@@ -753,30 +754,3 @@ def _with_names(node: n.Node, names: list[str]) -> n.Node:
         return node
     items = tuple(n.NamedRex(name, Ref(f.type, f.name)) for name, f in zip(names, node.schema, strict=True))
     return n.Project(node, items)
-
-
-def _copy_key_arguments(node: n.Aggregate) -> tuple[n.Node, tuple[n.NamedAgg, ...]]:
-    """Arguments that are grouping keys, as copies: the keys themselves become NULL in the sets that lack them."""
-    copies: dict[str, str] = {}
-
-    def copy(rex: Any) -> Any:
-        if isinstance(rex, Ref) and rex.name in node.keys:
-            copies[rex.name] = f"$copy_{rex.name}"
-            return replace(rex, name=copies[rex.name])
-        return rex
-
-    aggregates = tuple(replace(a, call=replace(a.call, args=tuple(copy(arg) for arg in a.call.args))) for a in node.aggregates)
-    if not copies:
-        return node.input, aggregates
-    fields = node.input.schema
-    items = [n.NamedRex(f.name, Ref(f.type, f.name)) for f in fields]
-    items += [n.NamedRex(new, Ref(fields[old].type, old)) for old, new in copies.items()]
-    return n.Project(node.input, tuple(items)), aggregates
-
-
-def _expanded_schema(schema: RowSchema, node: n.Aggregate, group_id: str) -> RowSchema:
-    from tableapi.tablespec import Field
-    from tableapi.types import BigIntType
-
-    fields = [replace(f, type=f.type.nullable()) if f.name in node.keys else f for f in schema]
-    return RowSchema((*fields, Field(group_id, BigIntType(is_nullable=False))))
