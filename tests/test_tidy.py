@@ -22,6 +22,7 @@ MAY_READ_CLOCK = (
     "connectors/filelog/",
     "connectors/socket",
     "connectors/datagen.py",
+    "connectors/nexmark.py",
     "connectors/filesystem",
     "connectors/print.py",
     "tableapi/cli/",
