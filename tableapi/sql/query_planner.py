@@ -13,16 +13,14 @@ from typing import Any
 from tableapi.errors import Location, TableApiError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
 from tableapi.plan.builder import Builder
-from tableapi.plan.nodes import Node, SetKind, walk
+from tableapi.plan.nodes import Node, SetKind
 from tableapi.plan.resolve import output_name
-from tableapi.plan.rex import OuterRef
-from tableapi.plan.rex import walk as walk_rex
 from tableapi.plan.scope import PlanContext, Relation
 from tableapi.sql import ast, checks
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.grouping import GroupedSelect, expand_grouping
 from tableapi.sql.hints import BlockHints, check_tables, hinted_aggregates, read_hints
-from tableapi.sql.rewrite import map_parts
+from tableapi.sql.rewrite import map_parts, parts
 from tableapi.sql.table_planner import TablePlanner
 from tableapi.sql.window_calls import resolve_windows
 from tableapi.tablespec import TableSpec
@@ -129,10 +127,10 @@ class QueryPlanner:
             if not names.accepts_null:
                 checks.no_untyped_null(value)
         written = [[self.expression(v, nothing, names) for v in row] for row in rows]
-        for row in written:
-            for value in row:
-                if isinstance(value, un.Subquery):
-                    raise UnsupportedError("a sub-query in VALUES is not supported yet", where=value.where)
+        if any(isinstance(p, un.Subquery) for row in written for value in row for p in parts(value)):
+            selected = [self.builder.select(nothing, row) for row in written]
+            joined = selected[0] if len(selected) == 1 else self.builder.set_op(SetKind.UNION, True, selected)
+            return self._outer(joined, names)
         return self._outer(self.builder.values(written), names)
 
     def _outer(self, relation: Relation, names: Names) -> Relation:
@@ -300,7 +298,6 @@ class QueryPlanner:
     def _query_value(self, value: ast.QueryValue, relation: Relation, names: Names) -> un.Unresolved:
         args = tuple(self.expression(a, relation, names) for a in value.args)
         inner = self.plan(value.query, replace(names.inner(), outer=relation))
-        _check_depth(self.node(inner), value.where)
         if value.kind in ("any", "all"):
             return self._quantified(value, args, inner)
         return un.Subquery(value.kind, self.node(inner), args, value.negated, where=value.where)
@@ -311,9 +308,8 @@ class QueryPlanner:
         if (value.kind, value.operator) in (("any", "EQUALS"), ("all", "NOT_EQUALS")):
             return un.Subquery("in", self.node(inner), args, value.kind == "all", where=where)
         visible = inner.names()
-        if value.operator in ("EQUALS", "NOT_EQUALS") or len(args) != 1 or len(visible) != 1:
-            shown = {"EQUALS": "= ALL", "NOT_EQUALS": "<> ANY"}.get(value.operator or "", "ANY or ALL of several columns")
-            raise UnsupportedError(f"{shown} (query) is not supported yet", where=where)
+        if len(args) != 1 or len(visible) != 1:
+            raise UnsupportedError("ANY or ALL of several columns (query) is not supported yet", where=where)
         assert value.operator is not None
         is_all = value.kind == "all"
         is_greater = value.operator.startswith("GREATER")
@@ -324,8 +320,14 @@ class QueryPlanner:
 
         limit = aggregate("MAX" if is_greater == is_all else "MIN", column)
         test = un.Call(value.operator, (args[0], limit), where=where)
+        decider: un.Unresolved = test
+        if value.operator in ("EQUALS", "NOT_EQUALS"):
+            # All are equal to a value where the lowest and the highest are.
+            ends = [un.Call("NOT_EQUALS", (args[0], aggregate(f, column)), where=where) for f in ("MIN", "MAX")]
+            decider = un.Call("OR", tuple(ends), where=where)
         rows, known = aggregate("COUNT", un.Star()), aggregate("COUNT", column)
-        decided = un.Call("IS_FALSE" if is_all else "IS_TRUE", (test,), where=where)
+        is_refuted = is_all and decider is test
+        decided = un.Call("IS_FALSE" if is_refuted else "IS_TRUE", (decider,), where=where)
         has_null = un.Call("LESS", (known, rows), where=where)
         # A stream gives no count of nothing: there is no row before the first one.
         is_empty = un.Call("EQUALS", (un.Call("COALESCE", (rows, un.Lit(0))), un.Lit(0)), where=where)
@@ -349,18 +351,6 @@ class QueryPlanner:
                 fix=did_you_mean(parts[-1], known),
             )
         return found
-
-
-def _check_depth(node: Node, where: Location | None) -> None:
-    """Only the next enclosing query can be referred to (yet)."""
-    from tableapi.plan.rules.subquery import _expressions
-
-    for part in walk(node):
-        for rex in _expressions(part):
-            if any(isinstance(r, OuterRef) and r.depth > 1 for r in walk_rex(rex)):
-                raise UnsupportedError(
-                    "a sub-query that refers to a query further out than the next one is not supported yet", where=where
-                )
 
 
 def _as_written(built: Relation, items: Sequence[un.Unresolved], source: Relation) -> Relation:

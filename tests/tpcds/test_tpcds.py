@@ -31,8 +31,6 @@ def texts() -> dict[int, str]:
 
 
 QUERIES = texts()
-REFUSED = {41: "a correlated aggregate needs equalities with the outer query, and here they lie in both branches of an OR"}
-NUMBERS = [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=REFUSED[n])) if n in REFUSED else n for n in QUERIES]
 
 
 @cache
@@ -81,12 +79,12 @@ def test_there_are_99() -> None:
     assert list(QUERIES) == list(range(1, 100))
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", QUERIES)
 def test_plan(environment: TableEnvironment, number: int) -> None:
     assert "Optimized" in environment.explain_sql(QUERIES[number])
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", QUERIES)
 def test_result(environment: TableEnvironment, judge: duckdb.DuckDBPyConnection, number: int) -> None:
     expected = [tuple(plain(v) for v in row) for row in judge.execute(QUERIES[number].replace("`", '"')).fetchall()]
     with environment.sql_query(QUERIES[number]).execute().collect() as rows:

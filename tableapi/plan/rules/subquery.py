@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from tableapi.errors import UnsupportedError
@@ -11,17 +10,18 @@ from tableapi.plan import nodes as n
 from tableapi.plan.rex import (
     AggCall,
     Call,
+    Cast,
     Literal,
     OuterRef,
     Ref,
     Rex,
     SubqueryRex,
-    columns,
     conjuncts,
     substitute,
     transform,
     walk,
 )
+from tableapi.plan.rules.domain import Domain, null_safe_equal
 from tableapi.plan.rules.filters import conjunction, with_filter
 from tableapi.plan.scope import unique
 from tableapi.plan.typing import implicit_cast
@@ -51,7 +51,8 @@ def _strip_not(rex: Rex) -> tuple[Rex, bool]:
 
 
 def _semi_join(left: n.Node, subquery: SubqueryRex, negated: bool) -> n.Node:
-    inner = _pull_up(subquery.plan, left, subquery.kind != "exists")
+    subquery = _plain(subquery)
+    inner = _pull_up(subquery.plan, left, is_exact=_has_row_always(subquery.plan))
     right, renames = _disjoint(inner.node, left)
     parts = [_rename(p, renames) for p in inner.conditions]
     if subquery.kind == "in":
@@ -110,27 +111,38 @@ def _expressions(node: n.Node) -> list[Rex]:
             return []
 
 
-def _pull_up(plan: n.Node, outer: n.Node, needs_output: bool = True) -> _Pulled:
-    """Moves the conjuncts that refer to the outer query out of the sub-query, keeping the columns that they read.
+def _pull_up(plan: n.Node, outer: n.Node, *, is_exact: bool = False) -> _Pulled:
+    """The sub-query by itself, and the conditions that join it with the outer rows.
 
-    Without `needs_output` (EXISTS) the sub-query's own columns may get lost.
+    Conjuncts that refer to the outer query are taken out, and the columns that they read are kept; where that is impossible, or not
+    `is_exact` enough (a group without rows has a result too, which a join does not find), the query runs once for every
+    combination of outer values.
     """
     identity = {name: name for name in plan.schema.names}
     if not _is_correlated(plan):
         return _Pulled(plan, [], identity)
-    node, conditions = _pull(plan)
-    if needs_output:
-        _check_kept(plan.schema.names, node)
-    return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
+    if not is_exact:
+        try:
+            node, conditions = _pull(plan)
+        except _NotPullable:
+            pass
+        else:
+            return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
+    return _by_domain(plan, outer, identity)
 
 
-def _check_kept(names: Iterable[str], node: n.Node) -> None:
-    lost = [name for name in names if name not in node.schema]
-    if lost:
-        raise UnsupportedError(
-            f"column '{lost[0]}' of a correlated sub-query is computed from the outer query, which is not supported yet",
-            fix="compute it in the outer query",
-        )
+def _by_domain(plan: n.Node, outer: n.Node, outputs: dict[str, str]) -> _Pulled:
+    domain = Domain(plan, outer, _expressions)
+    node = domain.of(plan)
+    conditions = [
+        null_safe_equal(Ref(outer.schema[name].type, _OUTER + name), Ref(node.schema[column].type, column))
+        for name, column in domain.columns.items()
+    ]
+    return _Pulled(node, conditions, outputs)
+
+
+class _NotPullable(Exception):
+    """The conditions with outer columns cannot become those of a join."""
 
 
 def _outer_to_ref(rex: Rex) -> Rex:
@@ -166,9 +178,7 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
         case n.Limit() | n.Sort():
             below, taken = _pull(node.input)
             if isinstance(node, n.Limit):
-                raise UnsupportedError(
-                    "LIMIT in a correlated sub-query is not supported yet", fix="rank the rows with ROW_NUMBER()"
-                )
+                raise _NotPullable
             return below, taken
         case n.Join(left=left, right=right, kind=n.JoinKind.INNER, condition=condition, hint=hint):
             left, taken_left = _pull(left)
@@ -178,16 +188,13 @@ def _pull(node: n.Node) -> tuple[n.Node, list[Rex]]:
                 (outer if any(isinstance(r, OuterRef) for r in walk(part)) else inner).append(part)
             return n.Join(left, right, n.JoinKind.INNER, conjunction(inner), hint), taken_left + taken_right + outer
         case _:
-            raise UnsupportedError(
-                f"a correlated sub-query through {type(node).__name__} is not supported yet",
-                fix="write it as a join",
-            )
+            raise _NotPullable
 
 
 def _pull_project(below: n.Node, columns: tuple[n.NamedRex, ...], taken: list[Rex]) -> tuple[n.Node, list[Rex]]:
     items = list(columns)
     if any(isinstance(r, OuterRef) for c in items for r in walk(c.rex)):
-        items = [c for c in items if not any(isinstance(r, OuterRef) for r in walk(c.rex))]
+        raise _NotPullable
     renames: dict[str, Rex] = {}
     for name in _inner_columns(taken):
         passed = next((c.name for c in items if isinstance(c.rex, Ref) and c.rex.name == name), None)
@@ -208,14 +215,18 @@ def _inner_columns(conditions: list[Rex]) -> list[str]:
 def _pull_aggregate(node: n.Aggregate) -> tuple[n.Node, list[Rex]]:
     """Groups also by the columns that are compared with the outer query; only equalities can be taken out of a group."""
     below, taken = _pull(node.input)
-    _check_kept([*node.keys, *(c for a in node.aggregates for arg in a.call.args for c in columns(arg))], below)
-    for condition in taken:
-        if not (isinstance(condition, Call) and condition.function == "EQUALS"):
-            raise UnsupportedError(
-                f"a correlated aggregate needs equalities with the outer query, not {condition}", fix="write it as a join"
-            )
+    if node.grouping_sets is not None or not all(_is_equality(c) for c in taken):
+        raise _NotPullable
     keys = [k for k in _inner_columns(taken) if k not in node.keys]
     return replace(node, input=below, keys=(*node.keys, *keys)), taken
+
+
+def _is_equality(condition: Rex) -> bool:
+    """Whether a condition compares a column of the sub-query with a value of the outer query, so that groups stay whole."""
+    if not (isinstance(condition, Call) and condition.function in ("EQUALS", "IS_NOT_DISTINCT_FROM")):
+        return False
+    kinds = [{type(r) for r in walk(a) if isinstance(r, Ref | OuterRef)} for a in condition.args]
+    return kinds in ([{Ref}, {OuterRef}], [{OuterRef}, {Ref}])
 
 
 def _rename(rex: Rex, renames: dict[str, str]) -> Rex:
@@ -263,8 +274,19 @@ def _replace(rex: Rex, old: Rex, new: Rex) -> Rex:
     return transform(rex, lambda r: new if r == old else None)
 
 
+def _plain(subquery: SubqueryRex) -> SubqueryRex:
+    """The sub-query with joins in place of the sub-queries inside it; what these read further out is then read by itself."""
+    plan, before = subquery.plan, None
+    while plan is not before:
+        before = plan
+        for rule in (exists_or_in_filter, scalar_subquery):
+            plan = n.transform(plan, rule)
+    return replace(subquery, plan=plan)
+
+
 def _attach(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     """`left` joined with the sub-query, and the expression of its value."""
+    subquery = _plain(subquery)
     if subquery.kind == "scalar":
         return _attach_scalar(left, subquery)
     return _attach_flag(left, subquery)
@@ -275,7 +297,7 @@ def _attach_scalar(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     plan = subquery.plan
     if not _gives_one_row(plan):
         plan = _single_value(plan)
-    inner = _pull_up(plan, left)
+    inner = _pull_up(plan, left, is_exact=not _is_null_without_rows(plan))
     counts = _count_columns(plan)
     right, renames = _disjoint(inner.node, left)
     parts = [_rename(p, renames) for p in inner.conditions]
@@ -284,6 +306,30 @@ def _attach_scalar(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     if parts and output.name in counts:
         value = Call(output.type, "COALESCE", (value, Literal(output.type, 0)))
     return n.Join(left, right, n.JoinKind.LEFT, conjunction(parts)), value
+
+
+_STRICT = ("PLUS", "MINUS", "TIMES", "DIVIDE", "NEGATE")
+"""Functions that are NULL where an argument is."""
+
+
+def _is_null_without_rows(plan: n.Node) -> bool:
+    """Whether a query that has one row gives NULL (or is a plain count) where it has nothing to aggregate: then a LEFT join finds the same."""
+    while isinstance(plan, n.Project):
+        counts = _count_columns(plan.input)
+        for column in plan.columns:
+            rex = column.rex
+            if not isinstance(rex, Ref) and not _is_strict(rex, counts):
+                return False
+        plan = plan.input
+    return isinstance(plan, n.Aggregate)
+
+
+def _is_strict(rex: Rex, counts: set[str]) -> bool:
+    parts = list(walk(rex))
+    refs = [p for p in parts if isinstance(p, Ref)]
+    calls = [p for p in parts if isinstance(p, Call)]
+    known = all(isinstance(p, Ref | Call | Cast | Literal) for p in parts)
+    return known and bool(refs) and all(c.function in _STRICT for c in calls) and not any(r.name in counts for r in refs)
 
 
 def _gives_one_row(node: n.Node) -> bool:
@@ -312,11 +358,24 @@ def _count_columns(plan: n.Node) -> set[str]:
     return set()
 
 
+def _has_row_always(plan: n.Node) -> bool:
+    """Whether an aggregate without keys is in the query: it has a row also where no row meets the conditions."""
+    return any(isinstance(part, n.Aggregate) and not part.keys for part in n.walk(plan))
+
+
+def _joins_by_equality(condition: Rex) -> bool:
+    """Whether a join's condition compares one plain inner column with the outer row."""
+    if not (isinstance(condition, Call) and condition.function in ("EQUALS", "IS_NOT_DISTINCT_FROM")):
+        return False
+    sides = [{r.name.startswith(_OUTER) for r in walk(a) if isinstance(r, Ref)} for a in condition.args]
+    return sides in ([{True}, {False}], [{False}, {True}])
+
+
 def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
     """EXISTS or IN as a value: the number of partners (and of NULLs) per outer row, joined to it."""
-    inner = _pull_up(subquery.plan, left, subquery.kind != "exists")
-    if any(not (isinstance(c, Call) and c.function == "EQUALS") for c in inner.conditions):
-        raise UnsupportedError("EXISTS or IN as a value needs equalities with the outer query", fix="use it in WHERE")
+    inner = _pull_up(subquery.plan, left, is_exact=_has_row_always(subquery.plan))
+    if not all(_joins_by_equality(c) for c in inner.conditions):
+        inner = _by_domain(subquery.plan, left, inner.outputs)
     right, renames = _disjoint(inner.node, left)
     parts = [_rename(p, renames) for p in inner.conditions]
     if subquery.kind == "in":
