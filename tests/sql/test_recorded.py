@@ -24,7 +24,10 @@ LATER = "Flink refuses it when the job is planned; here that is not part of plan
 LIMIT = "a limit of Flink: it has a plain answer here"
 LENIENT = "an untyped NULL whose type does not matter is accepted here"
 STRICT = "a comparison of numbers with text is an error here, also in IN and BETWEEN"
+CORRELATED = "Flink cannot take this correlation out of the sub-query; here it runs"
 DIFFERENT = {
+    "SELECT c.cust, t.oid FROM customers c CROSS JOIN LATERAL (SELECT oid FROM orders o WHERE o.cust = c.cust LIMIT 1) t": CORRELATED,
+    "SELECT * FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE EXISTS (SELECT 1 FROM l1 WHERE l1.s = o.cust))": CORRELATED,
     "SELECT APPROX_COUNT_DISTINCT(cust) FROM orders": LIMIT,
     "SELECT MIN(b) FROM (VALUES (X'01'), (X'02')) AS t(b)": LIMIT,
     "SELECT LAG(qty) OVER (ORDER BY ts), SUM(qty) OVER (PARTITION BY cust ORDER BY ts) FROM orders": LATER,

@@ -121,14 +121,13 @@ def _pull_up(plan: n.Node, outer: n.Node, *, is_exact: bool = False) -> _Pulled:
     identity = {name: name for name in plan.schema.names}
     if not _is_correlated(plan):
         return _Pulled(plan, [], identity)
-    if not is_exact:
-        try:
-            node, conditions = _pull(plan)
-        except _NotPullable:
-            pass
-        else:
-            return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
-    return _by_domain(plan, outer, identity)
+    if is_exact:
+        return _by_domain(plan, outer, identity)
+    try:
+        node, conditions = _pull(plan)
+    except _NotPullable:
+        return _by_domain(plan, outer, identity)
+    return _Pulled(node, [_outer_to_ref(c) for c in conditions], identity)
 
 
 def _by_domain(plan: n.Node, outer: n.Node, outputs: dict[str, str]) -> _Pulled:
