@@ -13,7 +13,6 @@ HERE = Path(__file__).parent
 
 DIFFERENT = {
     "cmp-row-array-x1#nan_eq": "Flink folds x = x on a constant NaN to TRUE; a comparison with NaN is FALSE, folded or not",
-    "late-allow-s": "late firing of windows (experimental table.exec.emit.* settings) is refused: not supported yet",
     "err-ijoin-cdc-s": "a limit of Flink: an interval join with updating input runs as a regular join here",
     "err-over-noorder-stream-s": "a limit of Flink: OVER without a time order is answered here, with updates",
     "err-legacy-session-batch-b": "a limit of Flink: session windows in batch are answered here",

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
+from tableapi.errors import TableApiError, TypeMismatchError, UnknownNameError, ValidationError
 from tableapi.plan.builder import Builder
 from tableapi.plan.explain import plan_text
 from tableapi.plan.rules import optimize
@@ -154,9 +154,10 @@ def test_lateral_query_becomes_a_join(made: MemoryCatalog) -> None:
         "SELECT oid FROM orders o WHERE oid IN (SELECT x.qty + o.oid FROM orders x)",
     ],
 )
-def test_outer_columns_in_the_list_of_a_correlated_query_are_refused(made: MemoryCatalog, query: str) -> None:
-    with pytest.raises(UnsupportedError, match="computed from the outer query"):
-        optimize(Builder(made.context).collect(made.parse(query).relation), is_streaming=False)
+def test_outer_columns_in_the_list_of_a_correlated_query_become_joins(made: MemoryCatalog, query: str) -> None:
+    plan = plan_text(optimize(Builder(made.context).collect(made.parse(query).relation), is_streaming=False))
+    assert "Join(" in plan
+    assert "Correlate" not in plan
 
 
 def test_exists_may_select_outer_columns(made: MemoryCatalog) -> None:

@@ -33,6 +33,8 @@ def null_safe_equal(left: Rex, right: Rex) -> Rex:
 class Domain:
     """Makes a query one that has, for every row of the domain, the rows that the correlated query has for it.
 
+    A query that only reads queries further out has no domain here: its references just come one level nearer.
+
     Attributes:
         columns: outer column → its name in the results.
     """
@@ -67,7 +69,7 @@ class Domain:
     def of(self, node: n.Node) -> n.Node:
         """The node's rows with the columns of the domain."""
         if next(outer_refs(node, self._expressions), None) is None:
-            return n.Join(self._rows, node, n.JoinKind.INNER)
+            return n.Join(self._rows, node, n.JoinKind.INNER) if self.columns else node
         match node:
             case n.Filter(input=source, condition=condition):
                 return n.Filter(self.of(source), self._bound(condition))
@@ -82,9 +84,9 @@ class Domain:
                 names = (*node.schema.names, *self._keys())
                 return replace(node, parts=tuple(_in_order(self.of(p), p.schema.names, self._keys(), names) for p in parts))
             case n.Sort(input=source):
-                return self.of(source)
+                return self.of(source) if self.columns else replace(node, input=self.of(source))
             case n.Limit():
-                return self._limit(node)
+                return self._limit(node) if self.columns else replace(node, input=self.of(node.input))
             case n.Over(input=source) | n.Rank(input=source):
                 return replace(node, input=self.of(source), partition_by=(*self._keys(), *node.partition_by))
             case n.Values(rows=rows):
@@ -101,7 +103,7 @@ class Domain:
         if node.grouping_sets is not None:
             raise UnsupportedError("grouping sets in a correlated sub-query are not supported yet", fix="use UNION ALL")
         grouped = replace(node, input=self.of(node.input), keys=(*self._keys(), *node.keys))
-        return grouped if node.keys else self._one_row_each(node, grouped)
+        return grouped if node.keys or not self.columns else self._one_row_each(node, grouped)
 
     def _one_row_each(self, node: n.Aggregate, grouped: n.Node) -> n.Node:
         """An aggregate without keys has a row also where there is nothing to aggregate: counts are 0 in it, the rest is NULL."""
@@ -149,6 +151,8 @@ class Domain:
 
     def _values(self, node: n.Values, rows: tuple[tuple[Rex, ...], ...]) -> n.Node:
         names = node.schema.names
+        if not self.columns:
+            return replace(node, rows=tuple(tuple(map(self._bound, row)) for row in rows))
         parts = tuple(
             n.Project(
                 self._rows,
