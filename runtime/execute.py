@@ -53,7 +53,7 @@ class ExecutionSettings:
     time_zone: str = "UTC"
     name: str = "query"
     max_batch_rows: int = 65_536
-    linger_ms: int = 5
+    linger_ms: int = 2
     idle_timeout_ms: int = 5_000
     state_ttl_ms: int | None = None
     check_edges: bool = False

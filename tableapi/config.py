@@ -42,7 +42,7 @@ OPTIONS = (
     ConfigOption("table.exec.resource.default-parallelism", "int", "-1", "Workers of a query; -1 means parallelism.default."),
     ConfigOption("pipeline.name", "string", "", "Name of the next job."),
     ConfigOption("pipeline.max-batch-rows", "int", "65536", "Most rows in a batch; 1 gives a row-by-row changelog."),
-    ConfigOption("pipeline.linger", "duration", "5 ms", "How long a source may wait to make a batch larger."),
+    ConfigOption("pipeline.linger", "duration", "2 ms", "How long a source may wait to make a batch larger."),
     ConfigOption("pipeline.check-edges", "bool", "false", "Check every batch between operators; for finding bugs."),
     ConfigOption("pipeline.clock-file", "string", "", "A file that shows processing time, for tests (testing.JobClock)."),
     ConfigOption("pipeline.global-job-parameters", "string", "", "k:v,… pairs that Python functions can read."),

@@ -127,7 +127,7 @@ class JobConfig:
 
     parallelism: int = 1
     max_batch_rows: int = 65_536
-    linger_ms: int = 5
+    linger_ms: int = 2
     """How long a source may wait to make a batch larger when rows trickle."""
     channel_bytes: int = 64 * 1024 * 1024
     """Room of one worker-to-worker channel; a full one makes the sender wait."""
