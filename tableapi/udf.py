@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import io
+import types
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -87,10 +89,8 @@ class UserDefinedFunctionWrapper:
         Raises:
             ValidationError: The function holds something that cannot be sent to another process.
         """
-        import cloudpickle
-
         try:
-            function = cloudpickle.dumps(self.func)
+            function = _packed(self.func)
         except Exception as error:
             raise ValidationError(
                 f"Python function '{self.name}' cannot be sent to a worker process: {error}",
@@ -115,6 +115,25 @@ def _restored(kind: type[UserDefinedFunctionWrapper], state: dict[str, Any]) -> 
     made = kind.__new__(kind)
     made.__dict__.update(state)
     return made
+
+
+def _packed(function: Any) -> bytes:
+    """The function by cloudpickle, whose code still tells its file: from its 3.1.3 on cloudpickle leaves that out, and a failure could
+    not show the user's lines."""
+    import cloudpickle
+
+    reduce = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+    def with_file(code: types.CodeType) -> tuple[Any, ...]:
+        make, args, *rest = reduce(code)
+        return (make, tuple(code.co_filename if arg == "<dynamic-code>" else arg for arg in args), *rest)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({types.CodeType: with_file})
+
+    file = io.BytesIO()
+    Pickler(file).dump(function)
+    return file.getvalue()
 
 
 def _unpacked(kind: type[UserDefinedFunctionWrapper], state: dict[str, Any]) -> UserDefinedFunctionWrapper:
