@@ -20,8 +20,7 @@ from tableapi.errors import Location
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.rex import Ref, Rex, UdfCall, transform, walk
 from tableapi.runtime import last_words
-from tableapi.runtime.udf_async import RowFailure
-from tableapi.runtime.udf_scope import PIECE_ROWS, FunctionRunner, FunctionScope, failure, rows_text
+from tableapi.runtime.udf_scope import PIECE_ROWS, FunctionRunner, FunctionScope, RowFailure, failure, rows_text
 from tableapi.runtime.udf_values import from_python, to_python
 from tableapi.types import DataType
 

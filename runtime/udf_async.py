@@ -1,6 +1,6 @@
 """Awaits coroutine functions: a few rows at a time, with a time limit and repeated tries (`table.exec.async-scalar.*`).
 
-Imports nothing of ours.
+Imports the sibling that opens functions; loaded with the first such function, because asyncio takes long to load.
 """
 
 from __future__ import annotations
@@ -8,33 +8,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class AsyncSettings:
-    """How coroutine functions are awaited.
-
-    Args:
-        concurrency: Rows that are awaited at the same time.
-        timeout_s: How long a row may take, over all its tries.
-        attempts: How often a row is tried.
-        delay_s: Time between two tries.
-    """
-
-    concurrency: int = 10
-    timeout_s: float = 180.0
-    attempts: int = 3
-    delay_s: float = 0.1
-
-
-class RowFailure(Exception):
-    """The function failed for a row, with `reason`."""
-
-    def __init__(self, index: int, reason: Exception) -> None:
-        super().__init__(index)
-        self.index, self.reason = index, reason
+from tableapi.runtime.udf_scope import AsyncSettings, RowFailure
 
 
 class EventLoop:

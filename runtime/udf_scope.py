@@ -21,10 +21,35 @@ from tableapi.errors import ExecutionError, JobCancelledError, Location, TableAp
 from tableapi.runtime.failures import remember
 
 if TYPE_CHECKING:
-    from tableapi.runtime.udf_async import AsyncSettings, EventLoop
+    from tableapi.runtime.udf_async import EventLoop
 
 PIECE_ROWS = 1024
 """Rows between two notes of what a row function works on."""
+
+
+@dataclass(frozen=True)
+class AsyncSettings:
+    """How coroutine functions are awaited.
+
+    Args:
+        concurrency: Rows that are awaited at the same time.
+        timeout_s: How long a row may take, over all its tries.
+        attempts: How often a row is tried.
+        delay_s: Time between two tries.
+    """
+
+    concurrency: int = 10
+    timeout_s: float = 180.0
+    attempts: int = 3
+    delay_s: float = 0.1
+
+
+class RowFailure(Exception):
+    """The function failed for a row, with `reason`."""
+
+    def __init__(self, index: int, reason: Exception) -> None:
+        super().__init__(index)
+        self.index, self.reason = index, reason
 
 
 class FunctionTask(Protocol):
@@ -135,7 +160,7 @@ class FunctionScope:
     @property
     def loop(self) -> EventLoop:
         """Where coroutine functions run: one event loop for the life of the scope, so that they can keep connections."""
-        from tableapi.runtime.udf_async import AsyncSettings, EventLoop
+        from tableapi.runtime.udf_async import EventLoop
 
         with self.lock:
             if self._loop is None:

@@ -14,8 +14,7 @@ from tableapi.errors import ValidationError, did_you_mean
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import AggCall, Rex, UdfCall, walk
 from tableapi.python_dependencies import ARCHIVES, archives_directory
-from tableapi.runtime.udf_async import AsyncSettings
-from tableapi.runtime.udf_scope import FunctionSettings
+from tableapi.runtime.udf_scope import AsyncSettings, FunctionSettings
 
 MODES = ("process", "thread")
 ASYNC = "table.exec.async-scalar."

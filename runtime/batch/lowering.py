@@ -6,6 +6,8 @@ Semantics are Flink's in batch mode. Correlated sub-queries are gone before a pl
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import polars as pl
@@ -15,50 +17,36 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes
 from tableapi.plan.match_node import Match
 from tableapi.plan.nodes import Node
-from tableapi.runtime.batch import (
-    aggregate,
-    correlate,
-    join,
-    lookup,
-    match,
-    order,
-    over,
-    rowwise,
-    scan,
-    setops,
-    shared,
-    temporal,
-    window,
-)
 from tableapi.runtime.batch.context import Lowering, Sources
 
-_LOWERINGS: dict[type[Node], Callable[[Any, Lowering], pl.LazyFrame]] = {
-    nodes.Scan: scan.lower_scan,
-    nodes.Inline: scan.lower_inline,
-    nodes.Values: scan.lower_values,
-    nodes.Project: rowwise.lower_project,
-    nodes.Filter: rowwise.lower_filter,
-    nodes.WatermarkAssigner: rowwise.lower_pass,
-    nodes.Sink: rowwise.lower_pass,
-    nodes.Collect: rowwise.lower_pass,
-    nodes.Shared: shared.lower_shared,
-    nodes.Aggregate: aggregate.lower_aggregate,
-    nodes.WindowTable: window.lower_window_table,
-    nodes.WindowAggregate: window.lower_window_aggregate,
-    nodes.Over: over.lower_over,
-    nodes.Rank: order.lower_rank,
-    Match: match.lower_match,
-    nodes.Sort: order.lower_sort,
-    nodes.Limit: order.lower_limit,
-    nodes.SetOp: setops.lower_set_op,
-    nodes.Join: join.lower_join,
-    nodes.IntervalJoin: join.lower_interval_join,
-    nodes.WindowJoin: join.lower_window_join,
-    nodes.TemporalJoin: temporal.lower_temporal_join,
-    nodes.LookupJoin: lookup.lower_lookup_join,
-    nodes.Unnest: correlate.lower_unnest,
-    nodes.Correlate: correlate.lower_correlate,
+_LOWERINGS: dict[type[Node], str] = {
+    nodes.Scan: "scan:lower_scan",
+    nodes.Inline: "scan:lower_inline",
+    nodes.Values: "scan:lower_values",
+    nodes.Project: "rowwise:lower_project",
+    nodes.Filter: "rowwise:lower_filter",
+    nodes.WatermarkAssigner: "rowwise:lower_pass",
+    nodes.Sink: "rowwise:lower_pass",
+    nodes.Collect: "rowwise:lower_pass",
+    nodes.Shared: "shared:lower_shared",
+    nodes.Aggregate: "aggregate:lower_aggregate",
+    nodes.WindowTable: "window:lower_window_table",
+    nodes.WindowAggregate: "window:lower_window_aggregate",
+    nodes.Over: "over:lower_over",
+    nodes.Rank: "order:lower_rank",
+    Match: "match:lower_match",
+    nodes.Sort: "order:lower_sort",
+    nodes.Limit: "order:lower_limit",
+    nodes.SetOp: "setops:lower_set_op",
+    nodes.Join: "join:lower_join",
+    nodes.IntervalJoin: "join:lower_interval_join",
+    nodes.WindowJoin: "join:lower_window_join",
+    nodes.TemporalJoin: "temporal:lower_temporal_join",
+    nodes.LookupJoin: "lookup:lower_lookup_join",
+    nodes.Unnest: "correlate:lower_unnest",
+    nodes.Correlate: "correlate:lower_correlate",
 }
+"""File and function for each node; a file is loaded by the first plan that needs it."""
 
 
 def lower_plan(node: Node, session: SessionContext, sources: Sources, versions: Sources | None = None) -> pl.LazyFrame:
@@ -85,9 +73,16 @@ def lower_with(lowering: Lowering, node: Node) -> pl.LazyFrame:
 
 def dispatch(node: Node, lowering: Lowering) -> pl.LazyFrame:
     """Lowers one node."""
-    lower = _LOWERINGS.get(type(node))
-    if lower is None:
+    place = _LOWERINGS.get(type(node))
+    if place is None:
         raise UnsupportedError(
             f"{type(node).__name__} is not supported yet in batch mode", fix="run the query in streaming mode"
         )
-    return lower(node, lowering)
+    return _lowering(place)(node, lowering)
+
+
+@cache
+def _lowering(place: str) -> Callable[[Any, Lowering], pl.LazyFrame]:
+    file, _, function = place.partition(":")
+    found: Callable[[Any, Lowering], pl.LazyFrame] = getattr(import_module(f"tableapi.runtime.batch.{file}"), function)
+    return found

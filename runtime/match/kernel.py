@@ -19,6 +19,17 @@ PAST_LAST_ROW, NEXT_ROW, TO_FIRST, TO_LAST = 0, 1, 2, 3
 
 
 @kernel
+def _begin(run: Any, length: int, position: int, row: int, made: int, runs: Any, lengths: Any) -> int:
+    """Adds the run with the row as the first of the variable at `position`; those between have no rows."""
+    for c in range(length):
+        runs[made, c] = run[c]
+    for c in range(length, position + 1):
+        runs[made, c] = row
+    lengths[made] = position + 1
+    return made + 1
+
+
+@kernel
 def _enter(flags: Any, pattern: Any, position: int, row: int, run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
     """Adds the runs in which the row is the first of the variable at `position`, or of a later one if those between can be left out."""
     size = pattern.shape[0]
@@ -27,12 +38,7 @@ def _enter(flags: Any, pattern: Any, position: int, row: int, run: Any, length: 
         takes = flags[end, row] != 0
         is_last = not (pattern[end, 0] == 0 and not (takes and pattern[end, 3] != 0))
         if takes and (pattern[end, 2] != 0 or is_last):
-            for c in range(length):
-                runs[made, c] = run[c]
-            for c in range(length, end + 1):
-                runs[made, c] = row
-            lengths[made] = end + 1
-            made += 1
+            made = _begin(run, length, end, row, made, runs, lengths)
         end += 1
         if is_last:
             break
@@ -41,12 +47,7 @@ def _enter(flags: Any, pattern: Any, position: int, row: int, run: Any, length: 
         takes = flags[back, row] != 0
         is_last = not (pattern[back, 0] == 0 and not (takes and pattern[back, 3] != 0))
         if takes and pattern[back, 2] == 0 and not is_last:
-            for c in range(length):
-                runs[made, c] = run[c]
-            for c in range(length, back + 1):
-                runs[made, c] = row
-            lengths[made] = back + 1
-            made += 1
+            made = _begin(run, length, back, row, made, runs, lengths)
     return made
 
 

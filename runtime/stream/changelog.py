@@ -18,8 +18,8 @@ from tableapi.runtime.state.row_store import RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -79,7 +79,7 @@ class DropUpdateBefore(Operator):
             self.context.emit(batch)
 
 
-class LatestRows(Operator):
+class LatestRows(ExpiringOperator):
     """Keeps the latest row of each key, by arrival or by `time_column`. Emits +I, -U/+U (when it differs) and -D, as stored.
 
     State: an index of keys; the row of each slot, in a RowStore whose ids are the slots. Cost: O(rows of the batch).
@@ -100,13 +100,6 @@ class LatestRows(Operator):
         self._names = list(types)
         self._time = time_column
         self._idle = IdleKeys(ttl_ms, self._index, lambda slots: self._forget(slots, slots))
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def process(self, input: int, batch: Batch) -> None:
         if batch.kinds is not None:

@@ -16,8 +16,8 @@ from tableapi.runtime.state.snapshots import SavedRows, load_time, save_time, un
 from tableapi.runtime.stream.batch import MIN_WATERMARK, Batch
 from tableapi.runtime.stream.changelog import LatestRows
 from tableapi.runtime.stream.emit import emit_in_pieces
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.time_buffer import TimeBuffer
 from tableapi.runtime.stream.window_time import to_ms_or_min
 from tableapi.tablespec import RowSchema
@@ -48,7 +48,7 @@ class DeduplicateSpec:
         return FirstRows(self, self.time_column)
 
 
-class FirstArrivals(Operator):
+class FirstArrivals(ExpiringOperator):
     """Emits the first row of each key as it arrives. State: an index of keys. Cost: O(rows of the batch)."""
 
     def __init__(self, spec: DeduplicateSpec) -> None:
@@ -56,13 +56,6 @@ class FirstArrivals(Operator):
         types = spec.input.to_polars()
         self._index = KeyIndex({key: types[key] for key in spec.keys})
         self._idle = IdleKeys(spec.ttl_ms, self._index, self._index.free)
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def process(self, input: int, batch: Batch) -> None:
         self._idle.enter(batch.frame)
@@ -87,7 +80,7 @@ class FirstArrivals(Operator):
         return {"keys": self._index.keys(self._index.live_slots())}
 
 
-class FirstRows(Operator):
+class FirstRows(ExpiringOperator):
     """Emits the row of each key with the smallest event time, once the watermark has passed it.
 
     Late rows are ignored and counted (Flink). State: rows that wait, an index of keys that are done. Cost: O(rows of the
@@ -101,13 +94,6 @@ class FirstRows(Operator):
         self._idle = IdleKeys(spec.ttl_ms, self._done, self._done.free)
         self._waiting = TimeBuffer()
         self._watermark = MIN_WATERMARK
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def process(self, input: int, batch: Batch) -> None:
         self._idle.enter(batch.frame)

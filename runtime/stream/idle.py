@@ -12,7 +12,7 @@ import polars as pl
 
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.stream.operator import OperatorContext
+from tableapi.runtime.stream.operator import Operator, OperatorContext
 
 _SWEEPS = 20
 
@@ -78,3 +78,16 @@ class IdleKeys:
         if len(slots):
             self._forget(slots)
             self._context.metrics["expired_keys"] = self._context.metrics.get("expired_keys", 0) + len(slots)
+
+
+class ExpiringOperator(Operator):
+    """An operator whose keys expire: subclasses make `_idle`, and tell it of the keys that they read and write."""
+
+    _idle: IdleKeys
+
+    def open(self, context: OperatorContext) -> None:
+        super().open(context)
+        self._idle.open(context)
+
+    def on_timer(self, time_ms: int) -> None:
+        self._idle.sweep(time_ms)

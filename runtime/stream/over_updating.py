@@ -17,15 +17,15 @@ from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, differs, emit_in_pieces, hstack, kind_series
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.over_frames import ID, SLOT, compute, ordered
 
 if TYPE_CHECKING:
     from tableapi.runtime.stream.over import OverSpec
 
 
-class UpdatingOver(Operator):
+class UpdatingOver(ExpiringOperator):
     """Keeps all rows with their last results; a batch computes its partitions anew and emits what changed.
 
     Emits +I for new rows, -U/+U where a result changed, -D for rows taken back. State: an index of partitions, rows,
@@ -45,13 +45,6 @@ class UpdatingOver(Operator):
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
         self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def _expire(self, slots: Ids) -> None:
         ids, _ = self._by_partition.collect(slots)

@@ -23,8 +23,8 @@ from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.state.sorted_buffers import SortedBuffers
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces, kind_series
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.pairing import without_common
 from tableapi.tablespec import RowSchema
 
@@ -62,7 +62,7 @@ class RankSpec:
         return Rank(self)
 
 
-class Rank(Operator):
+class Rank(ExpiringOperator):
     """Keeps the first rows of each partition sorted, and emits how the ranks `start`..`end` changed.
 
     Without a rank number, rows that enter are +I and rows that leave -D. With one, each rank whose row changed is -U/+U.
@@ -86,13 +86,6 @@ class Rank(Operator):
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._by_value = Chains()
         self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def _expire(self, slots: Ids) -> None:
         gone = self._buffers.drop(slots)

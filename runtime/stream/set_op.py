@@ -18,8 +18,8 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import emit_in_pieces, kind_series
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import Operator, SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
@@ -41,7 +41,7 @@ class SetOpSpec:
         return SetOp(self)
 
 
-class SetOp(Operator):
+class SetOp(ExpiringOperator):
     """Counts each distinct row per input; emits +I and -D as the number of times that it is in the result changes.
 
     NULL equals NULL. State: an index of rows, and a count per input by slot. Cost: O(rows of the batch).
@@ -53,13 +53,6 @@ class SetOp(Operator):
         self._names = spec.inputs[0].names
         self._counts = np.zeros((0, len(spec.inputs)), dtype=np.int64)
         self._idle = IdleKeys(spec.ttl_ms, self._index, self._expire)
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def _expire(self, slots: Ids) -> None:
         self._counts[slots] = 0

@@ -15,12 +15,12 @@ from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import changes, emit_in_pieces
-from tableapi.runtime.stream.idle import IdleKeys
-from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
+from tableapi.runtime.stream.idle import ExpiringOperator, IdleKeys
+from tableapi.runtime.stream.operator import SnapshotReader, SnapshotWriter
 from tableapi.tablespec import RowSchema
 
 
-class UpsertMaterialize(Operator):
+class UpsertMaterialize(ExpiringOperator):
     """Keeps the rows of each key in order of arrival. Emits +I, +U with the latest one when it changes, -D when none is left.
 
     State: an index of keys, rows in a RowStore, a chain per key, an index over whole rows for what is taken back.
@@ -38,13 +38,6 @@ class UpsertMaterialize(Operator):
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
         self._same: Ids = np.full(0, -1, dtype=np.int64)
         self._idle = IdleKeys(ttl_ms, self._index, self._expire)
-
-    def open(self, context: OperatorContext) -> None:
-        super().open(context)
-        self._idle.open(context)
-
-    def on_timer(self, time_ms: int) -> None:
-        self._idle.sweep(time_ms)
 
     def _expire(self, slots: Ids) -> None:
         ids, _ = self._by_key.collect(slots)
