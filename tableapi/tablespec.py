@@ -40,7 +40,7 @@ class Field:
         return f"{self.name} {self.type}{mark}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowSchema:
     """The ordered fields of a relation. Names are unique within it."""
 
@@ -62,18 +62,22 @@ class RowSchema:
     def __len__(self) -> int:
         return len(self.fields)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {f.name: f for f in self.fields}
+
     def __contains__(self, name: object) -> bool:
-        return any(f.name == name for f in self.fields)
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Field:
-        for candidate in self.fields:
-            if candidate.name == name:
-                return candidate
-        raise UnknownNameError(
-            f"column '{name}' does not exist",
-            exists=f"columns: {', '.join(self.names)}",
-            fix=did_you_mean(name, self.names),
-        )
+        found = self._by_name.get(name)
+        if found is None:
+            raise UnknownNameError(
+                f"column '{name}' does not exist",
+                exists=f"columns: {', '.join(self.names)}",
+                fix=did_you_mean(name, self.names),
+            )
+        return found
 
     def __str__(self) -> str:
         return f"({', '.join(map(str, self.fields))})"

@@ -7,7 +7,7 @@ Column names are unique within a schema, and expressions refer to columns by nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -766,11 +766,15 @@ def carried_column(node: Node, name: str) -> str | None:
     return name
 
 
-def walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> list[Node]:
     """The node and everything below it, top down."""
-    yield node
-    for child in node.inputs:
-        yield from walk(child)
+    found: list[Node] = []
+    left = [node]
+    while left:
+        part = left.pop()
+        found.append(part)
+        left.extend(reversed(part.inputs))
+    return found
 
 
 def transform(node: Node, change: Callable[[Node], Node | None]) -> Node:

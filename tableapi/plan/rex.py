@@ -7,7 +7,7 @@ held: its declaration is looked up in `tableapi.functions`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -209,18 +209,23 @@ _INFIX = {
 _POSTFIX = {"IS_NULL": "IS NULL", "IS_NOT_NULL": "IS NOT NULL"}
 
 
-def walk(rex: Rex) -> Iterator[Rex]:
+def walk(rex: Rex) -> list[Rex]:
     """The expression and all expressions below it, top down."""
-    yield rex
-    for child in rex.children:
-        yield from walk(child)
+    found: list[Rex] = []
+    left = [rex]
+    while left:
+        part = left.pop()
+        found.append(part)
+        left.extend(reversed(part.children))
+    return found
 
 
 def transform(rex: Rex, change: Callable[[Rex], Rex | None]) -> Rex:
     """A copy in which `change` was applied bottom up; where it returns None the expression stays."""
-    children = tuple(transform(c, change) for c in rex.children)
-    if children != rex.children:
-        rex = rex.with_children(children)
+    if rex.children:
+        children = tuple([transform(c, change) for c in rex.children])
+        if any(new is not old for new, old in zip(children, rex.children, strict=True)):
+            rex = rex.with_children(children)
     return change(rex) or rex
 
 

@@ -72,8 +72,8 @@ WINDOWS: tuple[Rule, ...] = (window_aggregate,)
 
 CLEANUP: tuple[Rule, ...] = (empty_rank_name, merge_projects, remove_identity_project)
 
-MAX_ROUNDS = 25
-"""Rules must settle long before this; a pair of rules that undo each other is a bug and is reported as one."""
+MAX_CHANGES = 1000
+"""So often may one place of a plan change. Rules must settle long before; a pair that undo each other is a bug, reported as one."""
 
 Check = Callable[[n.Node, Rule], None]
 
@@ -91,7 +91,7 @@ def optimize(
     Args:
         plan: A plan as the builder made it.
         is_streaming: Whether stream-only operators (interval join, window join) may be used, and bounded plans' rules may not.
-        check: Called after every change with the whole new plan and the rule (tests validate the plan there).
+        check: Called after every change with the new part of the plan and the rule.
         emit: When the windows of a stream give results besides the one at their end.
         statistics: What is known of tables; joins of bounded plans are ordered by it.
     """
@@ -122,38 +122,42 @@ def optimize_bounded(
     return [apply_rules(plan, CLEANUP, check, settled) for plan in pruned]
 
 
-Settled = dict[Rule, dict[int, n.Node]]
-"""By rule and identity: parts of plans in which the rule has nothing to change. Nodes never change, so neither does this."""
+Settled = dict[tuple[Rule, ...], dict[int, tuple[n.Node, n.Node]]]
+"""By rules and identity of a part of a plan: the part, and what the rules make of it. Nodes never change, so neither does this."""
 
 
 def apply_rules(plan: n.Node, rules: tuple[Rule, ...], check: Check | None = None, settled: Settled | None = None) -> n.Node:
     """Applies rules bottom up until none changes anything. `settled` carries over what was found out by an earlier call."""
-    settled = {} if settled is None else settled
-    for _ in range(MAX_ROUNDS):
-        before = plan
+    known = {} if settled is None else settled.setdefault(rules, {})
+    return _rewrite(plan, rules, check, known)
+
+
+def _rewrite(node: n.Node, rules: tuple[Rule, ...], check: Check | None, known: dict[int, tuple[n.Node, n.Node]]) -> n.Node:
+    """A part of a plan in which no rule has anything to change. Rules look down only, so each part is settled before those above it."""
+    if id(node) in known:
+        return known[id(node)][1]
+    begun = node
+    for _ in range(MAX_CHANGES):
+        node = _with_rewritten_inputs(node, rules, check, known)
         for rule in rules:
-            changed = _rewrite(plan, rule, settled.setdefault(rule, {}))
-            if changed is not plan:
-                plan = changed
+            changed = rule(node)
+            if changed is not None and changed is not node:
                 if check is not None:
-                    check(plan, rule)
-        if plan is before:
-            return plan
+                    check(changed, rule)
+                node = changed
+                break
+        else:
+            known[id(begun)] = (begun, node)
+            known[id(node)] = (node, node)
+            return node
     raise AssertionError(f"the rules {[r.__name__ for r in rules]} do not settle")
 
 
-def _rewrite(node: n.Node, rule: Rule, settled: dict[int, n.Node]) -> n.Node:
-    if id(node) in settled:
-        return node
-    old = node
+def _with_rewritten_inputs(
+    node: n.Node, rules: tuple[Rule, ...], check: Check | None, known: dict[int, tuple[n.Node, n.Node]]
+) -> n.Node:
     inputs = node.inputs
-    if inputs:
-        new = tuple(_rewrite(i, rule, settled) for i in inputs)
-        if any(a is not b for a, b in zip(new, inputs, strict=True)):
-            node = node.with_inputs(new)
-    changed = rule(node)
-    if changed is not None:
-        return changed
-    if node is old:
-        settled[id(node)] = node
+    new = tuple([_rewrite(i, rules, check, known) for i in inputs])
+    if any(a is not b for a, b in zip(new, inputs, strict=True)):
+        return node.with_inputs(new)
     return node
