@@ -44,8 +44,8 @@ def _reordered(plan: n.Node, estimator: Estimator) -> n.Node:
     group = _Group(taken=set(plan.schema.names))
     outputs = group.add(plan, {name: name for name in plan.schema.names})
     leaves = [order_joins(leaf, estimator) for leaf in group.leaves]
-    best = _Search(leaves, group.parts, estimator).best()
-    node = best.node
+    search = _Search(leaves, group.parts, estimator)
+    node = search.node(search.best())
     if node.schema.names == plan.schema.names == list(outputs):
         return node
     source = node.schema
@@ -104,10 +104,11 @@ class _Tree:
     """A way to join some of the inputs (bits of `inputs`)."""
 
     inputs: int
-    node: n.Node
     rows: float
     cost: float
     """Rows that its joins read and make."""
+    sides: tuple[int, int] | None = None
+    """What the last join puts together; None for a single input."""
 
 
 class _Classes:
@@ -145,10 +146,10 @@ class _Search:
             else:
                 self.others.append((mask, part))
         self.originals = {frozenset(columns(p)): p for p in parts if _column_pair(p) is not None}
-        self.classes = classes.members
+        self.classes = [(self._mask(members), members) for members in classes.members]
         self.leaves = [with_filter(leaf, own.get(i, [])) for i, leaf in enumerate(leaves)]
         self.estimates = [estimator.of(leaf) for leaf in self.leaves]
-        self.trees = {1 << i: _Tree(1 << i, leaf, self.estimates[i].rows, 0.0) for i, leaf in enumerate(self.leaves)}
+        self.trees = {1 << i: _Tree(1 << i, estimate.rows, 0.0) for i, estimate in enumerate(self.estimates)}
         self.single = {1 << i for i, leaf in enumerate(self.leaves) if frozenset[str]() in unique_keys(leaf)}
         """Inputs of at most one row."""
 
@@ -180,7 +181,7 @@ class _Search:
                 rows = max(r for r, _, _ in splits)
                 costs = [(self._cost(a, b, rows), a, b) for _, a, b in splits]
                 cost, a, b = min(costs)
-                self.trees[mask] = _Tree(mask, self._join(a, b), rows, cost)
+                self.trees[mask] = _Tree(mask, rows, cost, (a, b))
             by_size.append(list(found))
 
     def _greedy(self) -> _Tree:
@@ -192,7 +193,7 @@ class _Search:
         while len(parts) > 1:
             pairs = [(not self._is_connected(a, b), self._rows(a, b), a, b) for a, b in combinations(parts, 2)]
             _, rows, a, b = min(pairs)
-            self.trees[a | b] = _Tree(a | b, self._join(a, b), rows, self._cost(a, b, rows))
+            self.trees[a | b] = _Tree(a | b, rows, self._cost(a, b, rows), (a, b))
             parts = [p for p in parts if p not in (a, b)] + [a | b]
         return self.trees[parts[0]]
 
@@ -206,8 +207,9 @@ class _Search:
         return parts
 
     def _is_connected(self, a: int, b: int) -> bool:
-        if any(self._in(c, a) and self._in(c, b) for c in self.classes):
-            return True
+        for mask, _ in self.classes:
+            if mask & a and mask & b:
+                return True
         is_single = a in self.single or b in self.single
         return any(
             mask & a and mask & b and not mask & ~(a | b) and (is_single or self._is_equality(part, a, b))
@@ -226,7 +228,7 @@ class _Search:
 
     def _rows(self, a: int, b: int) -> float:
         """Expected rows of a join of two trees."""
-        shared = [(x, y) for c in self.classes if (x := self._in(c, a)) and (y := self._in(c, b))]
+        shared = [(self._in(c, a), self._in(c, b)) for mask, c in self.classes if mask & a and mask & b]
         share = 1.0
         if shared:
             share = key_share(self._domain([x for x, _ in shared], a), self._domain([y for _, y in shared], b))
@@ -258,17 +260,19 @@ class _Search:
         # The smaller side is put into a hash table, at about the cost of handling its rows twice.
         return one.cost + two.cost + one.rows + two.rows + min(one.rows, two.rows) + rows
 
-    def _join(self, a: int, b: int) -> n.Node:
-        """The join of two trees; the larger stands on the left."""
+    def node(self, tree: _Tree) -> n.Node:
+        """The plan of a tree; the larger side of a join stands on the left."""
+        if tree.sides is None:
+            return self.leaves[tree.inputs.bit_length() - 1]
+        a, b = tree.sides
         if self.trees[a].rows < self.trees[b].rows:
             a, b = b, a
         parts: list[Rex] = []
-        for members in self.classes:
-            one, two = self._in(members, a), self._in(members, b)
-            if one and two:
-                parts.append(self._equality(one, two))
+        for mask, members in self.classes:
+            if mask & a and mask & b:
+                parts.append(self._equality(self._in(members, a), self._in(members, b)))
         parts += [p for mask, p in self.others if mask & a and mask & b and not mask & ~(a | b)]
-        return n.Join(self.trees[a].node, self.trees[b].node, n.JoinKind.INNER, conjunction(parts))
+        return n.Join(self.node(self.trees[a]), self.node(self.trees[b]), n.JoinKind.INNER, conjunction(parts))
 
     def _equality(self, left: list[Ref], right: list[Ref]) -> Rex:
         """The equality of a class between two sides: as the query wrote it, if it did."""
