@@ -105,6 +105,11 @@ class JobClient:
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
 
+    def __repr__(self) -> str:
+        from tableapi.notebook.display import job_text
+
+        return job_text(self)
+
     def get_job_id(self) -> JobID:
         """Name of the job."""
         return JobID(self._execution.job_id)

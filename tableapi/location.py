@@ -22,6 +22,7 @@ def located(method: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = not SHOWS_ENGINE_FRAMES  # read by IPython and pytest
         try:
             return method(*args, **kwargs)
         except TableApiError as error:

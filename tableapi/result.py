@@ -6,6 +6,7 @@ Values are converted a batch at a time; nothing is read before it is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -152,16 +153,16 @@ class TableResult:
         if self._execution is None:
             return
         if not self._is_insert:
-            self._peek()
+            self._first_batch()
             return
         if not self._execution.wait(None if timeout_ms is None else timeout_ms / 1000):
             raise TimeoutError(f"the job has not ended after {timeout_ms} ms")
 
-    def _peek(self) -> None:
+    def _first_batch(self) -> Batch | None:
+        """The next rows, without taking them; waits for them. None when there are no more."""
         if not self._peeked:
-            batch = next(self._source(), None)
-            if batch is not None:
-                self._peeked.append(batch)
+            self._peeked = list(islice(self._source(), 1))
+        return self._peeked[0] if self._peeked else None
 
     def _source(self) -> Iterator[Batch]:
         if self._batches is None:
@@ -255,6 +256,11 @@ class TableResult:
 
     def __repr__(self) -> str:
         return f"TableResult{self._schema}"
+
+    def _repr_html_(self) -> str:
+        from tableapi.notebook.display import result_html
+
+        return result_html(self)
 
 
 def rows_of(frame: pl.DataFrame, kinds: pl.Series | None, schema: RowSchema, time_zone: str) -> Iterator[Row]:
