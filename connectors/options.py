@@ -83,6 +83,17 @@ def parse_memory_size(text: str) -> MemorySize:
     return MemorySize(int(match[1]) * _MEMORY_UNITS[match[2]])
 
 
+def memory_size_text(size: int) -> str:
+    """A number of bytes in the largest unit that says it without a fraction; `parse_memory_size` reads it.
+
+    >>> memory_size_text(134217728), memory_size_text(1500)
+    ('128 mb', '1500 b')
+    """
+    units = (("tb", 1 << 40), ("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10), ("b", 1))
+    unit, factor = next(u for u in units if size % u[1] == 0)
+    return f"{size // factor} {unit}"
+
+
 def parse_boolean(text: str) -> bool:
     """`true` or `false` in any case.
 

@@ -65,11 +65,43 @@ OPTIONS = (
         "AUTO",
         "Whether workers aggregate their own rows before they travel.",
     ),
+    ConfigOption(
+        "table.optimizer.multi-join.enabled",
+        "bool",
+        "false",
+        "Whether joins on one key are one operator, whatever their number.",
+    ),
     ConfigOption("table.exec.mini-batch.enabled", "bool", "false", "Accepted; batches are always folded here."),
-    ConfigOption("execution.checkpointing.interval", "duration", "", "Time between checkpoints; none by default."),
-    ConfigOption("execution.checkpointing.dir", "string", "", "Where checkpoints are written."),
-    ConfigOption("execution.checkpointing.savepoint-dir", "string", "", "Where savepoints are written by default."),
-    ConfigOption("restart-strategy.type", "string", "", "What to do when a job fails."),
+    ConfigOption(
+        "table.exec.sink.upsert-materialize",
+        ("AUTO", "FORCE", "NONE"),
+        "AUTO",
+        "Whether a keyed sink keeps the rows of a key, so that changes that come out of order do no harm.",
+    ),
+    ConfigOption(
+        "table.exec.source.cdc-events-duplicate", "bool", "false", "Whether changes of a table with a key may come twice."
+    ),
+    ConfigOption("table.exec.emit.early-fire.enabled", "bool", "false", "Whether windows give results before their end."),
+    ConfigOption("table.exec.emit.early-fire.delay", "duration", "", "How often; 0: with every batch."),
+    ConfigOption("table.exec.emit.late-fire.enabled", "bool", "false", "Whether windows give new results after their end."),
+    ConfigOption("table.exec.emit.late-fire.delay", "duration", "", "How often; 0: with every batch."),
+    ConfigOption("table.exec.emit.allow-lateness", "duration", "", "For how long after its end a window takes rows."),
+    ConfigOption("table.exec.async-lookup.buffer-capacity", "int", "100", "Rows that wait for an asynchronous lookup."),
+    ConfigOption(
+        "table.exec.async-lookup.output-mode",
+        ("ORDERED", "ALLOW_UNORDERED"),
+        "ORDERED",
+        "Whether looked-up rows may overtake each other.",
+    ),
+    ConfigOption("table.exec.async-lookup.timeout", "duration", "3 min", "How long a lookup may take, over all its tries."),
+    ConfigOption("table.plan.force-recompile", "bool", "false", "Whether COMPILE PLAN replaces a plan file that exists."),
+    ConfigOption(
+        "pipeline.auto-watermark-interval", "duration", "200 ms", "Watermarks advance in steps of so much event time."
+    ),
+    ConfigOption("execution.checkpointing.interval", "duration", "", "Accepted; jobs do not take checkpoints yet."),
+    ConfigOption("execution.checkpointing.dir", "string", "", "Accepted; jobs do not take checkpoints yet."),
+    ConfigOption("execution.checkpointing.savepoint-dir", "string", "", "Accepted; jobs do not take savepoints yet."),
+    ConfigOption("restart-strategy.type", "string", "", "Accepted; a job that failed is not started again."),
     ConfigOption(
         "python.execution-mode",
         "string",
@@ -115,7 +147,7 @@ def check_option(key: str, value: str) -> None:
     """
     known = known_keys()
     if key not in known:
-        if key.startswith(CHECKED_PREFIXES) and not key.startswith(("table.exec.emit.", "table.user.")):
+        if key.startswith(CHECKED_PREFIXES) and not key.startswith("table.user."):
             raise OptionError(
                 f"unknown configuration key '{key}'",
                 where=caller(),

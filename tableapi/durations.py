@@ -36,3 +36,15 @@ def parse_duration(text: str) -> timedelta:
     if match is None or match[2] not in _DURATION_UNITS_US:
         raise ValueError(f"'{text}' is not a duration; write a number and a unit (ms, s, min, h, d), for example '5 s'")
     return timedelta(microseconds=int(match[1]) * _DURATION_UNITS_US[match[2]])
+
+
+def duration_text(duration: timedelta) -> str:
+    """A duration in the largest unit that says it without a fraction; `parse_duration` reads it.
+
+    >>> duration_text(timedelta(seconds=90)), duration_text(timedelta(minutes=10)), duration_text(timedelta(0))
+    ('90 s', '10 min', '0 s')
+    """
+    microseconds = duration // timedelta(microseconds=1)
+    units = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
+    unit, size = next((u for u in units if microseconds and microseconds % u[1] == 0), ("s", 1_000_000))
+    return f"{microseconds // size} {unit}"

@@ -26,6 +26,27 @@ def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
+@pytest.mark.parametrize(
+    ("page", "module"),
+    [("connectors.md", "tableapi.connectors.docs"), ("configuration.md", "tableapi.config_docs")],
+    ids=["connectors", "configuration"],
+)
+def test_pages_made_from_declarations_are_current(page: str, module: str) -> None:
+    made = importlib.import_module(module).render()
+    assert (ROOT / "docs" / page).read_text() == made, f"run: python -m {module} > docs/{page}"
+
+
+KEY = re.compile(r'"((?:table|pipeline|python)\.[a-z][a-z0-9.-]+[a-z])"')
+
+
+def test_every_key_that_the_runtime_reads_is_declared() -> None:
+    from tableapi.config import OPTIONS
+
+    read = {key for path in (ROOT / "runtime").rglob("*.py") for key in KEY.findall(path.read_text())}
+    assert len(read) > 10
+    assert read <= {option.key for option in OPTIONS}
+
+
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES[1:]], ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
