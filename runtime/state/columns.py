@@ -29,6 +29,13 @@ def grown(array: npt.NDArray[Any], size: int, fill: Any = 0) -> npt.NDArray[Any]
     return larger
 
 
+def as_run(ids: Ids) -> Ids | slice:
+    """The ids as a slice, which is faster to write to, when they follow each other."""
+    if not len(ids) or int(ids[-1]) - int(ids[0]) != len(ids) - 1 or (np.diff(ids) != 1).any():
+        return ids
+    return slice(int(ids[0]), int(ids[-1]) + 1)
+
+
 def writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array, copied when it is read-only: the kernels are compiled for writable arrays only."""
     return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
@@ -109,7 +116,7 @@ class FixedColumn:
         if self.valid is not None:
             self.valid = grown(self.valid, len(self.values), True)
 
-    def scatter(self, ids: Ids, series: pl.Series) -> None:
+    def scatter(self, ids: Ids | slice, series: pl.Series) -> None:
         """Writes the values at `ids`."""
         values, valid = to_arrays(series)
         self.values[ids] = values

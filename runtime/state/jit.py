@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PLAIN_ROWS = 2_000
 """Rows that a process works on without numba, over all kernels: some milliseconds."""
 
-_ROW_ARGUMENTS = ("words", "slots", "ids", "owners", "offsets")
+_ROW_ARGUMENTS = ("words", "slots", "ids", "owners", "offsets", "cells")
 """Names of the argument whose length is a kernel's work."""
 
 

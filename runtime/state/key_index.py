@@ -54,7 +54,7 @@ class KeyIndex:
         self._has_nulls = False
         width = max(1, len(self.schema)) if self._is_fixed else 1
         self._words: Words = np.zeros((16, width), dtype=np.int64)
-        self._table = np.zeros(32, dtype=np.int32)
+        self._table = np.zeros(32, dtype=np.uint64)
         self._free: Ids = np.empty(16, dtype=np.int64)
         self._state = np.zeros(5, dtype=np.int64)
         self._state[4] = _most_keys(self._table)
@@ -189,14 +189,10 @@ class KeyIndex:
 
         if self._state[2] == 0 and self.bound >= len(self._words):
             self._words = grown(self._words, self.bound + 1)
-            if self._state[0] < self._state[4]:
-                return
-        in_table = self.live_slots()
-        if self._collided:
-            in_table = np.setdiff1d(in_table, np.fromiter(self._collided.values(), np.int64))
-        self._table = np.zeros(max(32, 4 << int(len(in_table) + 1).bit_length()), dtype=np.int32)
-        self._state[4] = _most_keys(self._table)
-        kernels.rebuild_table(in_table, self._table, self._words)
+        if self._state[0] >= self._state[4]:
+            smaller, self._table = self._table, np.zeros(2 * len(self._table), dtype=np.uint64)
+            self._state[4] = _most_keys(self._table)
+            kernels.refill_table(smaller, self._table)
 
     def _give_back(self, slots: Ids) -> None:
         count = int(self._state[2])
@@ -227,7 +223,6 @@ class KeyIndex:
         """Adds the word of null bits, the first time that a key has a NULL."""
         self._has_nulls = True
         self._words = np.column_stack([self._words, np.zeros(len(self._words), dtype=np.int64)])
-        self._grow()
 
     def _store_keys(self, slots: Ids, keys: pl.DataFrame) -> None:
         assert self._stored is not None
@@ -292,9 +287,9 @@ class KeyIndex:
         return slot
 
 
-def _most_keys(table: npt.NDArray[np.int32]) -> int:
-    """The number of keys at which a table grows: a large one is kept emptier, since each step along it is a cache miss."""
-    return len(table) - (len(table) >> 2) if len(table) < 4096 else len(table) >> 1
+def _most_keys(table: npt.NDArray[np.uint64]) -> int:
+    """The number of keys at which a table grows: most keys are then in the cache line of their place."""
+    return len(table) // 8 * 5
 
 
 def _exact(keys: pl.DataFrame, row: int) -> tuple[Any, ...]:

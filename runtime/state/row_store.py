@@ -6,12 +6,13 @@ Imports Polars, NumPy and the sibling column classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tableapi.runtime.state.columns import FixedColumn, Ids, grown, storage_dtype
+from tableapi.runtime.state.columns import FixedColumn, Ids, as_run, grown, storage_dtype
 from tableapi.runtime.state.heap import Heap
 
 NONE = np.empty(0, dtype=np.int64)
@@ -67,9 +68,10 @@ class RowStore:
 
     def write(self, ids: Ids, frame: pl.DataFrame) -> None:
         """Replaces whole rows at `ids` (distinct)."""
+        places = as_run(ids) if self._fixed else ids
         for name, column in self._fixed.items():
             column.reserve(self.ids.bound)
-            column.scatter(ids, frame[name])
+            column.scatter(places, frame[name])
         if self._heap is not None:
             self._heap.reserve(self.ids.bound)
             self._heap.scatter(ids, frame)
@@ -147,14 +149,16 @@ class IdAllocator:
 class Chains:
     """Doubly linked lists of row ids, one per owner slot: the rows of a join key, the values of a group.
 
-    Appending and removing cost O(1) a row; collecting costs O(rows collected).
+    Appending and removing cost O(1) a row, counting O(1) an owner; collecting costs O(rows collected).
+
+    Args:
+        ends: Shared by chains that are asked for the same owners; None: of its own.
     """
 
-    def __init__(self) -> None:
-        self._heads: Ids = np.full(0, -1, dtype=np.int64)
-        self._tails: Ids = np.full(0, -1, dtype=np.int64)
-        self._following: Ids = np.full(0, -1, dtype=np.int64)
-        self._previous: Ids = np.full(0, -1, dtype=np.int64)
+    def __init__(self, ends: ChainEnds | None = None) -> None:
+        self._ends = ChainEnds() if ends is None else ends
+        self._lane = self._ends.add_lane()
+        self._links: npt.NDArray[Any] = np.zeros((1, 2), dtype=np.int32)
 
     def append(self, ids: Ids, owners: Ids) -> None:
         """Adds each row at the end of its owner's chain, in order."""
@@ -163,14 +167,14 @@ class Chains:
         if not len(ids):
             return
         self._reserve(int(owners.max()) + 1, int(ids.max()) + 1)
-        kernels.chain_append(ids, owners, self._heads, self._tails, self._following, self._previous)
+        kernels.chain_append(ids, owners, self._ends.array, self._lane, self._links)
 
     def remove(self, ids: Ids, owners: Ids) -> None:
         """Takes each row out of its owner's chain."""
         from tableapi.runtime.state import kernels
 
         if len(ids):
-            kernels.chain_remove(ids, owners, self._heads, self._tails, self._following, self._previous)
+            kernels.chain_remove(ids, owners, self._ends.array, self._lane, self._links)
 
     def pop(self, owners: Ids) -> Ids:
         """Takes the first row off each owner's chain, one after the other; -1 where there is none (or the owner is -1)."""
@@ -179,50 +183,85 @@ class Chains:
         if not len(owners):
             return NONE
         self._reserve(int(owners.max()) + 1, 0)
-        ids: Ids = kernels.chain_pop(owners, self._heads, self._tails, self._following, self._previous)
+        ids = np.empty(len(owners), dtype=np.int64)
+        kernels.chain_pop(owners, self._ends.array, self._lane, self._links, ids)
         return ids
 
     def collect(self, owners: Ids) -> tuple[Ids, Ids]:
         """All rows of the chains of `owners` (-1: no chain): row ids, and for each its position in `owners`."""
         from tableapi.runtime.state import kernels
 
-        if not len(owners):
+        lengths, total = self._count(owners)
+        if not total:
             return NONE, NONE
-        # Counting makes room for the owners, which may move the arrays.
-        count = self.total(owners)
-        ids, positions = kernels.chain_collect(owners, self._heads, self._following, count)
+        ids, positions = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+        kernels.chain_collect(owners, lengths, self._ends.array, self._lane, self._links, ids, positions)
         return ids, positions
 
     def lengths(self, owners: Ids) -> Ids:
         """How many rows the chain of each of `owners` has."""
-        from tableapi.runtime.state import kernels
-
-        if not len(owners):
-            return NONE
-        self._reserve(int(owners.max()) + 1, 0)
-        lengths: Ids = kernels.chain_lengths(owners, self._heads, self._following)
-        return lengths
+        return self._count(owners)[0]
 
     def total(self, owners: Ids) -> int:
         """How many rows the chains of `owners` have together."""
-        return int(self.lengths(owners).sum())
+        return self._count(owners)[1]
+
+    def _count(self, owners: Ids) -> tuple[Ids, int]:
+        from tableapi.runtime.state import kernels
+
+        if not len(owners):
+            return NONE, 0
+        self._reserve(max(1, int(owners.max()) + 1), 0)
+        lengths = np.empty(len(owners), dtype=np.int64)
+        return lengths, int(kernels.chain_lengths(owners, self._ends.array, self._lane, lengths))
 
     def is_empty(self, owners: Ids) -> npt.NDArray[np.bool_]:
         """Whether each owner's chain has no rows."""
         self._reserve(int(owners.max(initial=-1)) + 1, 0)
-        empty: npt.NDArray[np.bool_] = self._heads[owners] < 0
+        empty: npt.NDArray[np.bool_] = self._ends.array[owners, self._lane + 2] == 0
         return empty
 
     def first(self, owners: Ids) -> Ids:
         """The first row of each owner's chain, -1 when empty."""
-        self._reserve(int(owners.max(initial=-1)) + 1, 0)
-        return self._heads[owners]
+        return self._end(owners, 0)
 
     def last(self, owners: Ids) -> Ids:
         """The last row of each owner's chain, -1 when empty."""
+        return self._end(owners, 1)
+
+    def _end(self, owners: Ids, which: int) -> Ids:
         self._reserve(int(owners.max(initial=-1)) + 1, 0)
-        return self._tails[owners]
+        return self._ends.array[owners, self._lane + which].astype(np.int64) - 1
 
     def _reserve(self, owners: int, ids: int) -> None:
-        self._heads, self._tails = grown(self._heads, owners, -1), grown(self._tails, owners, -1)
-        self._following, self._previous = grown(self._following, ids, -1), grown(self._previous, ids, -1)
+        if ids > _MOST_NARROW_IDS and self._links.dtype == np.int32:
+            self._links = self._links.astype(np.int64)
+            self._ends.widen()
+        self._ends.reserve(owners)
+        self._links = grown(self._links, ids + 1)
+
+
+class ChainEnds:
+    """Where the chains of each owner begin and end, and how long they are. Several `Chains` over the same owners keep theirs next to each
+    other, so that an owner costs one cache miss for all of them."""
+
+    def __init__(self) -> None:
+        self.array: npt.NDArray[Any] = np.zeros((0, 0), dtype=np.int32)
+
+    def add_lane(self) -> int:
+        """Makes room for one more `Chains`, before any is used; returns the first of its columns."""
+        lane = self.array.shape[1]
+        self.array = np.zeros((0, lane + 3), dtype=np.int32)
+        return lane
+
+    def reserve(self, owners: int) -> None:
+        """Makes room for owners below `owners`; they have no rows."""
+        self.array = grown(self.array, owners)
+
+    def widen(self) -> None:
+        """Makes room for large row ids."""
+        self.array = self.array.astype(np.int64)
+
+
+_MOST_NARROW_IDS = 2**31 - 2
+"""Chains of more rows have links of eight bytes; smaller ones need half of the memory."""

@@ -16,6 +16,7 @@ from tableapi.row import RowKind
 from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
+from tableapi.runtime.state.row_store import ChainEnds
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.calc import compile_filter
@@ -82,9 +83,10 @@ class Join(Operator):
         self._keys = JoinKeys(spec.left, spec.right, spec.keys, spec.null_safe)
         self._index = KeyIndex(self._keys.schema)
         preserved = _PRESERVED[spec.kind]
+        ends = ChainEnds()
         self._sides = (
-            JoinSide(spec.left, not spec.left_is_insert_only, preserved[0], spec.ttl_ms[0]),
-            JoinSide(spec.right, not spec.right_is_insert_only, preserved[1], spec.ttl_ms[1]),
+            JoinSide(spec.left, not spec.left_is_insert_only, preserved[0], spec.ttl_ms[0], ends),
+            JoinSide(spec.right, not spec.right_is_insert_only, preserved[1], spec.ttl_ms[1], ends),
         )
         self._is_filter = spec.kind in (JoinKind.SEMI, JoinKind.ANTI)
 
@@ -159,7 +161,9 @@ class Join(Operator):
             return
         joined = matches.joined
         if joined is None:
-            joined = self._joined(input, batch.frame[matches.rows], self._sides[1 - input].gather(matches.ids))
+            is_each_once = len(matches.rows) == batch.height and bool((matches.counts == 1).all())
+            own = batch.frame if is_each_once else batch.frame[matches.rows]
+            joined = self._joined(input, own, self._sides[1 - input].gather(matches.ids))
         self._emit(Batch(joined, kind_series(kinds[matches.rows])))
 
     def _emit_own(
@@ -205,8 +209,9 @@ class Join(Operator):
         self._free_empty(np.concatenate(freed))
 
     def snapshot(self, writer: SnapshotWriter) -> None:
+        slots = self._index.live_slots()
         for number, (name, side) in enumerate(zip(("left", "right"), self._sides, strict=True)):
-            rows = side.save()
+            rows = side.save(slots)
             groups = key_groups(self._keys.of(number, rows)[0]) if self._spec.keys else None
             writer.frame(name, SavedRows(self.context.subtask, groups).tag(rows))
 

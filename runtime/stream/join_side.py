@@ -12,7 +12,7 @@ import polars as pl
 
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.state.row_store import NONE, Chains, RowStore
+from tableapi.runtime.state.row_store import NONE, ChainEnds, Chains, RowStore
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.emit import Mask
 from tableapi.runtime.stream.operator import OperatorContext
@@ -30,14 +30,16 @@ class JoinSide:
         retracts: Rows may be taken back.
         may_stand_alone: Rows without partner are part of the result, so partners are counted.
         ttl_ms: Rows are forgotten after so long (processing time).
+        ends: Shared by the sides of a join, whose keys have the same slots.
     """
 
-    def __init__(self, schema: RowSchema, retracts: bool, may_stand_alone: bool, ttl_ms: int | None) -> None:
+    def __init__(self, schema: RowSchema, retracts: bool, may_stand_alone: bool, ttl_ms: int | None, ends: ChainEnds) -> None:
         self._types = schema.to_polars()
         self.may_stand_alone = may_stand_alone
         self._ttl_ms = ttl_ms
         self._store = RowStore(self._types)
-        self._by_key = Chains()
+        self._by_key = Chains(ends)
+        self._loses_rows = retracts or ttl_ms is not None
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
         self._partners = np.zeros(0, dtype=np.int64)
         self._equal = KeyIndex(self._types) if retracts else None
@@ -112,8 +114,9 @@ class JoinSide:
             frame, slots = frame[rows], slots[rows]
         ids = self._store.append(frame)
         bound = self._store.bound
-        self._owner = grown(self._owner, bound, -1)
-        self._owner[ids] = slots
+        if self._loses_rows:
+            self._owner = grown(self._owner, bound, -1)
+            self._owner[ids] = slots
         if self.may_stand_alone:
             self._partners, self._changes = grown(self._partners, bound), grown(self._changes, bound)
             self._partners[ids] = partners
@@ -166,9 +169,8 @@ class JoinSide:
         """All rows."""
         return self._store.gather(self._store.live_ids())
 
-    def save(self) -> pl.DataFrame:
-        """All rows with their numbers of partners, each key's in order of arrival."""
-        slots = np.unique(self._owner[self._store.live_ids()])
+    def save(self, slots: Ids) -> pl.DataFrame:
+        """The rows of keys with their numbers of partners, each key's in order of arrival."""
         ids, _ = self._by_key.collect(slots)
         rows = self._store.gather(ids)
         return rows.with_columns(pl.Series(_PARTNERS, self._partners[ids])) if self.may_stand_alone else rows

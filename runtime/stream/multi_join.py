@@ -15,7 +15,7 @@ from tableapi.row import RowKind
 from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
-from tableapi.runtime.state.row_store import NONE
+from tableapi.runtime.state.row_store import NONE, ChainEnds
 from tableapi.runtime.state.snapshots import SavedRows, untagged
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.calc import compile_filter
@@ -63,7 +63,8 @@ class MultiJoin(Operator):
         types = spec.inputs[0].to_polars()
         self._index = KeyIndex({f"k{i}": types[name] for i, name in enumerate(spec.keys[0])})
         settings = zip(spec.inputs, spec.insert_only, spec.ttl_ms, strict=True)
-        self._sides = [JoinSide(schema, not inserts, False, ttl) for schema, inserts, ttl in settings]
+        ends = ChainEnds()
+        self._sides = [JoinSide(schema, not inserts, False, ttl, ends) for schema, inserts, ttl in settings]
         self._optional = spec.optional or (False,) * len(spec.inputs)
 
     def open(self, context: OperatorContext) -> None:
@@ -185,8 +186,9 @@ class MultiJoin(Operator):
         self._free_empty(np.concatenate([side.expire(self.context) for side in self._sides]))
 
     def snapshot(self, writer: SnapshotWriter) -> None:
+        slots = self._index.live_slots()
         for number, side in enumerate(self._sides):
-            rows = side.save()
+            rows = side.save(slots)
             writer.frame(_name(number), SavedRows(self.context.subtask, key_groups(self._keys(number, rows)[0])).tag(rows))
 
     def restore(self, reader: SnapshotReader) -> None:
