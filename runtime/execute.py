@@ -165,7 +165,7 @@ def optimized(plans: Sequence[n.Node], settings: ExecutionSettings, tables: Tabl
     from tableapi.runtime.planner.emit import emit_policy
 
     if settings.is_streaming:
-        final = [optimize(plan, is_streaming=True, emit=emit_policy(settings.options)) for plan in plans]
+        final = [optimize(plan, is_streaming=True, emit=emit_policy(settings.options), facts=tables.facts) for plan in plans]
     else:
         final = optimize_bounded(plans, statistics=tables.statistics)
     for plan in final:

@@ -8,7 +8,17 @@ import pytest
 from plan_fixtures import BOUNDED_FOLDER, FOLDER, Fixture, bounded_text, environment, logical, optimized_text, read
 
 from tableapi.plan.explain import plan_text
-from tableapi.plan.rules import BOUNDED, LOGICAL, READERS, STREAMING, SUBQUERIES, WINDOWS, optimize, optimize_bounded
+from tableapi.plan.rules import (
+    BOUNDED,
+    BY_CHANGES,
+    LOGICAL,
+    READERS,
+    STREAMING,
+    SUBQUERIES,
+    WINDOWS,
+    optimize,
+    optimize_bounded,
+)
 
 FILES = sorted(FOLDER.glob("*.txt"))
 CASES = [(path, fixture) for path in FILES for fixture in read(path)]
@@ -32,7 +42,7 @@ def test_every_rule_is_used_by_some_fixture() -> None:
     for _, fixture in CASES:
         plan = logical(environment(is_streaming=True), fixture.sql)
         optimize(plan, is_streaming=True, check=lambda changed, rule: used.add(rule.__name__))
-    rules = {r.__name__ for r in (*SUBQUERIES, *LOGICAL, *WINDOWS, *STREAMING)}
+    rules = {r.__name__ for r in (*SUBQUERIES, *LOGICAL, *WINDOWS, *BY_CHANGES, *STREAMING)}
     assert rules - used <= {"remove_true_filter", "versions_filter", "limit_of_sort_through_project"}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,22 +15,24 @@ from hypothesis import strategies as st
 from tableapi import DataTypes, EnvironmentSettings, TableEnvironment
 from tableapi.connectors.filelog import EventLog
 from tableapi.row import RowKind
+from tableapi.udf import udtf
 
 START = datetime(2024, 1, 1)
+
+letters = udtf(lambda word: list(word or ""), result_types=["STRING"])
+"""A table function: a row for each letter."""
 
 FACTS = {"k": DataTypes.STRING(), "g": DataTypes.INT(), "v": DataTypes.INT(), "ts": DataTypes.TIMESTAMP(3)}
 CHANGES = {"k": DataTypes.STRING(), "w": DataTypes.INT(), "x": DataTypes.STRING()}
 VERSIONS = {"k": DataTypes.STRING(), "w": DataTypes.INT(), "at": DataTypes.TIMESTAMP(3)}
 
-facts = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", "c", "d", None]),
-        st.one_of(st.none(), st.integers(0, 3)),
-        st.one_of(st.none(), st.integers(-5, 5)),
-        st.integers(0, 60),
-    ),
-    max_size=40,
+_fact = st.tuples(
+    st.sampled_from(["a", "b", "c", "d", None]),
+    st.one_of(st.none(), st.integers(0, 3)),
+    st.one_of(st.none(), st.integers(-5, 5)),
+    st.integers(0, 60),
 )
+facts = st.one_of(st.lists(_fact, max_size=40), st.lists(_fact, min_size=12, max_size=40))
 versions = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 9), st.integers(0, 60)), max_size=15)
 changes = st.lists(
     st.tuples(
@@ -107,11 +111,12 @@ def write_streams(path: Path, fact_rows: list[tuple], version_rows: list[tuple])
 
 
 def write_in_order(path: Path, fact_rows: list[tuple]) -> None:
-    """The facts' keys and values at times that no two share, in order, as an event stream `m` of two partitions."""
+    """The facts' values, under fewer keys and at times that no two share, in order, as an event stream `m` of two partitions."""
     rows = sorted(fact_rows, key=lambda r: r[3])
     times = [START + timedelta(seconds=r[3], milliseconds=i) for i, r in enumerate(rows)]
     schema = {n: FACTS[n].to_polars() for n in ("k", "v", "ts")}
-    frame = pl.DataFrame({"k": [r[0] for r in rows], "v": [r[2] for r in rows], "ts": times}, schema=schema)
+    keys = [{"c": "a", "d": "b"}.get(r[0], r[0]) for r in rows]
+    frame = pl.DataFrame({"k": keys, "v": [r[2] for r in rows], "ts": times}, schema=schema)
     with EventLog(path) as log:
         log.create("m", {n: FACTS[n] for n in schema}, key="k", event_time="ts", partitions=2)
         if frame.height:
@@ -142,8 +147,8 @@ def disorder_s(fact_rows: list[tuple]) -> int:
 def environment(
     path: Path, *, is_streaming: bool, parallelism: int = 1, max_batch_rows: int = 65_536, delay_s: int = 61
 ) -> TableEnvironment:
-    """A session over the streams: `f` facts, `u` different facts, `m` facts in order, `p` the table that the versions describe, `d` one with deletes,
-    `s` one that never changes. The watermark of the facts stays `delay_s` behind."""
+    """A session over the streams: `f` facts, `u` different facts, `m` facts in order, `p` the table that the versions describe (`c`: with a
+    watermark behind all of them), `d` one with deletes, `s` one that never changes; and the table function `letters`. The watermark of the facts stays `delay_s` behind."""
     settings = EnvironmentSettings.in_streaming_mode() if is_streaming else EnvironmentSettings.in_batch_mode()
     env = TableEnvironment.create(settings)
     env.get_config().set("parallelism.default", str(parallelism))
@@ -170,6 +175,11 @@ def environment(
         env.execute_sql(
             f"CREATE TABLE d (k STRING, w INT, x STRING, PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'd')"
         )
+    env.execute_sql(
+        "CREATE TABLE c (k STRING, w INT, `at` TIMESTAMP(3), WATERMARK FOR `at` AS `at` - INTERVAL '62' SECOND, "
+        f"PRIMARY KEY (k) NOT ENFORCED) WITH ({common}, 'topic' = 'p')"
+    )
+    env.create_temporary_function("letters", letters)
     env.execute_sql("CREATE VIEW u AS SELECT DISTINCT k, g, v, ts FROM f")
     return env
 
@@ -184,16 +194,28 @@ def fold(rows) -> Counter:
     return +counts
 
 
-def stream_equals_batch(
-    sql: str,
-    fact_rows: list[tuple] = (),
-    version_rows: list[tuple] = (),
-    change_rows: list[tuple] = (),
-    max_batch_rows: int = 1,
-    parallelism: int = 1,
-    is_tight: bool = False,
-) -> None:
-    """Runs a query both ways over the same events, and compares what is there in the end.
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "table.exec.sink.upsert-materialize": st.just("FORCE"),
+        "table.optimizer.agg-phase-strategy": st.sampled_from(["ONE_PHASE", "TWO_PHASE"]),
+        "table.optimizer.multi-join.enabled": st.sampled_from(["true", "false"]),
+    },
+)
+"""Settings that change how a stream is run, and not what it gives."""
+
+
+@contextmanager
+def both_ways(
+    fact_rows: list[tuple],
+    version_rows: list[tuple],
+    change_rows: list[tuple],
+    max_batch_rows: int,
+    parallelism: int,
+    is_tight: bool,
+    options: Mapping[str, str],
+) -> Iterator[tuple[TableEnvironment, TableEnvironment, Path]]:
+    """A batch and a streaming session over the same events, and where these are.
 
     `is_tight`: the watermark follows as closely as it can without a row being late.
     """
@@ -205,6 +227,49 @@ def stream_equals_batch(
         batch = environment(path, is_streaming=False)
         delay_s = disorder_s(fact_rows) if is_tight else 61
         stream = environment(path, is_streaming=True, parallelism=parallelism, max_batch_rows=max_batch_rows, delay_s=delay_s)
+        for name, value in options.items():
+            stream.get_config().set(name, value)
         stream.get_config().set("pipeline.check-edges", "true")
+        yield batch, stream, path
+
+
+def stream_equals_batch(
+    sql: str,
+    fact_rows: list[tuple] = (),
+    version_rows: list[tuple] = (),
+    change_rows: list[tuple] = (),
+    max_batch_rows: int = 1,
+    parallelism: int = 1,
+    is_tight: bool = False,
+    options: Mapping[str, str] = {},
+) -> None:
+    """Runs a query both ways over the same events, and compares what is there in the end."""
+    with both_ways(fact_rows, version_rows, change_rows, max_batch_rows, parallelism, is_tight, options) as (batch, stream, _):
         expected = fold(batch.sql_query(sql).execute().collect())
         assert fold(stream.sql_query(sql).execute().collect()) == expected
+
+
+def keyed_sink_equals_batch(
+    sql: str,
+    fact_rows: list[tuple] = (),
+    version_rows: list[tuple] = (),
+    change_rows: list[tuple] = (),
+    max_batch_rows: int = 1,
+    parallelism: int = 1,
+    is_tight: bool = False,
+    options: Mapping[str, str] = {},
+) -> None:
+    """Writes a query's changes (`c0 STRING` is its key, `c1` and `c2` numbers) to a table with that key, and compares what the table then holds."""
+    with both_ways(fact_rows, version_rows, change_rows, max_batch_rows, parallelism, is_tight, options) as (
+        batch,
+        stream,
+        path,
+    ):
+        for env in (batch, stream):
+            env.execute_sql(
+                "CREATE TABLE sink (c0 STRING, c1 BIGINT, c2 BIGINT, PRIMARY KEY (c0) NOT ENFORCED) WITH ('connector' = 'filelog', "
+                f"'path' = '{path}', 'topic' = 'sink', 'scan.bounded.mode' = 'latest-offset')"
+            )
+        stream.execute_sql(f"INSERT INTO sink {sql}").wait()
+        expected = fold(batch.sql_query(sql).execute().collect())
+        assert fold(batch.sql_query("SELECT * FROM sink").execute().collect()) == expected

@@ -6,7 +6,7 @@ import pytest
 from streams_and_batch import stream_equals_batch
 
 FACTS = [("d", None, None, 22), (None, None, 4, 30), ("a", 2, 4, 48), ("a", 2, 4, 48)]
-VERSIONS = [("d", 8, 13), ("a", 2, 16)]
+VERSIONS = [("d", 8, 13), ("a", 2, 16), ("d", 7, 22), ("a", 3, 48), ("d", 1, 44)]
 FACTS_OUT_OF_ORDER = [
     ("d", 3, 0, 44),
     ("d", None, None, 53),
@@ -32,6 +32,11 @@ QUERIES = {
     "FROM f) WHERE rn = 1",
     "join on the same condition twice": "SELECT f.k, f.v, p.w FROM f JOIN p ON f.k = p.k AND f.k = p.k",
     "left join on the same condition twice": "SELECT f.k, f.v, p.w FROM f LEFT JOIN p ON f.k = p.k AND f.k = p.k",
+    "join of changing rows whose times are near": "SELECT p.w, f.g FROM p RIGHT JOIN f ON p.`at` BETWEEN f.ts - INTERVAL '9' SECOND AND f.ts",
+    "full join of changing rows of the same time": "SELECT p.w, f.g FROM p FULL JOIN f ON p.`at` = f.ts",
+    "join of windows of changing rows": "SELECT l.w, r.v FROM TABLE(TUMBLE(TABLE c, DESCRIPTOR(`at`), INTERVAL '20' SECOND)) AS l LEFT JOIN "
+    "TABLE(TUMBLE(TABLE f, DESCRIPTOR(ts), INTERVAL '20' SECOND)) AS r "
+    "ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.k = r.k",
     "full join on the same condition twice": "SELECT f.k, f.v, p.w FROM f FULL JOIN p ON f.k = p.k AND f.k = p.k AND f.v > 1",
 }
 

@@ -6,6 +6,7 @@ A rule is a plain function `node -> node | None`, one idea each, in a file named
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 from tableapi.plan import nodes as n
 from tableapi.plan.estimates import Estimator, StatisticsOf, nothing_known
@@ -41,6 +42,7 @@ from tableapi.plan.rules.reduce import reduce_aggregates
 from tableapi.plan.rules.reuse import share_results
 from tableapi.plan.rules.subquery import exists_or_in_filter, scalar_subquery
 from tableapi.plan.rules.windows import window_aggregate, with_emit_policy
+from tableapi.plan.traits import Facts, no_facts
 
 Rule = Callable[[n.Node], n.Node | None]
 
@@ -62,7 +64,9 @@ LOGICAL: tuple[Rule, ...] = (
     rank_from_over,
 )
 
-STREAMING: tuple[Rule, ...] = (interval_join, window_join, versions_filter, computed_join_keys)
+BY_CHANGES: tuple[Callable[[n.Node, Facts], n.Node | None], ...] = (interval_join, window_join)
+
+STREAMING: tuple[Rule, ...] = (versions_filter, computed_join_keys)
 
 BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, remove_watermark)
 
@@ -85,6 +89,7 @@ def optimize(
     check: Check | None = None,
     emit: n.EmitPolicy | None = None,
     statistics: StatisticsOf = nothing_known,
+    facts: Facts = no_facts,
 ) -> n.Node:
     """The plan that is run.
 
@@ -94,6 +99,7 @@ def optimize(
         check: Called after every change with the new part of the plan and the rule.
         emit: When the windows of a stream give results besides the one at their end.
         statistics: What is known of tables; joins of bounded plans are ordered by it.
+        facts: What connectors say of tables: some operators of a stream are for rows that are only ever added.
     """
     if not is_streaming:
         return optimize_bounded([plan], check=check, statistics=statistics)[0]
@@ -101,9 +107,19 @@ def optimize(
     for rules in (SUBQUERIES, LOGICAL, WINDOWS):
         plan = apply_rules(plan, rules, check, settled)
     plan = plan if emit is None else with_emit_policy(plan, emit)
-    plan = apply_rules(plan, STREAMING, check, settled)
+    plan = apply_rules(plan, (*(_knowing(facts, rule) for rule in BY_CHANGES), *STREAMING), check, settled)
     (plan,) = prune_columns([plan])
     return apply_rules(plan, CLEANUP, check, settled)
+
+
+def _knowing(facts: Facts, rule: Callable[[n.Node, Facts], n.Node | None]) -> Rule:
+    """The rule, applied with what is known of tables."""
+
+    @wraps(rule)
+    def informed(node: n.Node) -> n.Node | None:
+        return rule(node, facts)
+
+    return informed
 
 
 def optimize_bounded(

@@ -8,7 +8,7 @@ from tableapi.plan import nodes as n
 from tableapi.plan.rex import Call, Literal, Ref, Rex, columns, conjuncts, substitute
 from tableapi.plan.rules.filters import conjunction, is_movable, with_filter
 from tableapi.plan.scope import unique
-from tableapi.plan.traits import INSERT_ONLY, changelog, window_of
+from tableapi.plan.traits import INSERT_ONLY, Facts, changelog, no_facts, window_of
 from tableapi.tablespec import RowSchema, TimeKind
 from tableapi.types import DayTimeIntervalType
 
@@ -34,11 +34,11 @@ def one_sided_conditions(node: n.Node) -> n.Node | None:
     return replace(node, left=with_filter(node.left, left), right=with_filter(node.right, right), condition=conjunction(rest))
 
 
-def interval_join(node: n.Node) -> n.Node | None:
-    """Join with both-sided bounds on the difference of two time attributes → IntervalJoin."""
+def interval_join(node: n.Node, facts: Facts = no_facts) -> n.Node | None:
+    """Join with both-sided bounds on the difference of two time attributes → IntervalJoin, where both sides only ever add rows."""
     if not isinstance(node, n.Join) or node.condition is None or node.kind in (n.JoinKind.SEMI, n.JoinKind.ANTI):
         return None
-    if changelog(node.left) != INSERT_ONLY or changelog(node.right) != INSERT_ONLY:
+    if changelog(node.left, facts) != INSERT_ONLY or changelog(node.right, facts) != INSERT_ONLY:
         return None
     bounds = _Bounds(node.left.schema, node.right.schema)
     rest = [part for part in conjuncts(node.condition) if not bounds.take(part)]
@@ -130,14 +130,14 @@ def _time_term(rex: Rex) -> tuple[str, int] | None:
     return None
 
 
-def window_join(node: n.Node) -> n.Node | None:
-    """Join of two windowed inputs on the same window's start and end → WindowJoin."""
+def window_join(node: n.Node, facts: Facts = no_facts) -> n.Node | None:
+    """Join of two windowed inputs on the same window's start and end → WindowJoin, where both sides only ever add rows."""
     if not isinstance(node, n.Join) or node.condition is None:
         return None
     left, right = window_of(node.left), window_of(node.right)
     if left is None or right is None or not left.window.is_event_time:
         return None
-    if changelog(node.left) != INSERT_ONLY or changelog(node.right) != INSERT_ONLY:
+    if changelog(node.left, facts) != INSERT_ONLY or changelog(node.right, facts) != INSERT_ONLY:
         return None
     if not _same_windows(left.window, right.window):
         return None
