@@ -23,7 +23,7 @@ from tableapi.catalog_objects import (
     ObjectPath,
     Procedure,
 )
-from tableapi.errors import AlreadyExistsError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
+from tableapi.errors import AlreadyExistsError, OptionError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.location import located
 from tableapi.resolved_schema import (
     Column,
@@ -93,6 +93,20 @@ def unknown(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> Unkno
     )
 
 
+CATALOG_OPTIONS = ("type", "default-database", "property-version")
+
+
+def check_catalog_options(options: Mapping[str, str]) -> None:
+    """Fails for an option that catalogs in memory do not have."""
+    for key in options:
+        if key not in CATALOG_OPTIONS:
+            raise OptionError(
+                f"a catalog has no option '{key}'",
+                exists=f"options: {', '.join(CATALOG_OPTIONS)}",
+                fix=did_you_mean(key, CATALOG_OPTIONS),
+            )
+
+
 class Catalog:
     """A catalog in memory.
 
@@ -112,6 +126,18 @@ class Catalog:
         self.options = dict(options or {})
         self._default_database = default_database
         self._databases: dict[str, Database] = {default_database: Database(default_database)}
+
+    def set_options(self, options: Mapping[str, str]) -> None:
+        """Replaces the options; another default database is created if it is not there.
+
+        Raises:
+            OptionError: An option does not exist.
+        """
+        check_catalog_options(options)
+        default = options.get("default-database", self._default_database)
+        if default not in self._databases:
+            self._databases[default] = Database(default)
+        self._default_database, self.options = default, dict(options)
 
     def find_database(self, name: str) -> Database | None:
         """A database, or None."""

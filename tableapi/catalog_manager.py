@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tableapi.catalog import Catalog, unknown
+from tableapi.catalog import Catalog, check_catalog_options, unknown
 from tableapi.catalog_objects import CatalogDescriptor, CatalogFunction, CatalogModel, ObjectPath
 from tableapi.errors import AlreadyExistsError, UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.sql.catalog_reader import ViewSpec
@@ -103,6 +103,7 @@ class CatalogManager:
             raise ValidationError(f"catalog '{descriptor.catalog_name}' has no type", fix="'type' = 'generic_in_memory'")
         if kind != "generic_in_memory":
             raise UnsupportedError(f"catalogs of type '{kind}' are not supported", fix="'type' = 'generic_in_memory'")
+        check_catalog_options(options)
         database = options.get("default-database", "default")
         self.register_catalog(descriptor.catalog_name, Catalog(descriptor.catalog_name, database, options, descriptor.comment))
 
@@ -213,6 +214,12 @@ class CatalogManager:
             AlreadyExistsError: The name is taken.
         """
         identifier = table.identifier
+        existing = self._temporary.get(identifier) if is_temporary else self._permanent(identifier)
+        if replace_existing and existing is not None and type(existing) is not type(table):
+            raise AlreadyExistsError(
+                f"'{identifier.as_summary_string()}' is a {'view' if isinstance(existing, ViewSpec) else 'table'}",
+                fix="drop it first",
+            )
         kind = "view" if isinstance(table, ViewSpec) else "table"
         taken = identifier in self._temporary if is_temporary else self._permanent(identifier) is not None
         if taken and not replace_existing:
@@ -270,7 +277,7 @@ class CatalogManager:
                 hint = f"a temporary object has that name: DROP TEMPORARY {'VIEW' if is_view else 'TABLE'} {identifier.name}"
             if found is not None:
                 hint = f"it is a {'table' if is_view else 'view'}"
-            if if_exists and hint is None:
+            if if_exists and (hint is None or is_view):
                 return False
             raise UnknownNameError(
                 f"{kind} '{identifier.as_summary_string()}' does not exist",
@@ -385,13 +392,55 @@ class CatalogManager:
         catalog.drop_model(_path(identifier), if_exists)
         return existed
 
-    def list_models(self, *, temporary_only: bool = False) -> list[str]:
-        """Names of the models of the current database, sorted."""
-        here = (self.current_catalog, self.current_database)
+    def find_model(self, identifier: ObjectIdentifier) -> CatalogModel | None:
+        """The model of that name (a temporary one first), or None."""
+        if identifier in self._temporary_models:
+            return self._temporary_models[identifier]
+        catalog = self._catalogs.get(identifier.catalog)
+        database = catalog.find_database(identifier.database) if catalog else None
+        return database.models.get(identifier.name) if database else None
+
+    def model(self, identifier: ObjectIdentifier) -> CatalogModel:
+        """The model of that name.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        found = self.find_model(identifier)
+        if found is None:
+            raise unknown("model", identifier.as_summary_string(), self.list_models())
+        return found
+
+    def is_temporary_model(self, identifier: ObjectIdentifier) -> bool:
+        """Whether the name means a temporary model."""
+        return identifier in self._temporary_models
+
+    def alter_model(self, identifier: ObjectIdentifier, model: CatalogModel) -> None:
+        """Replaces the description of an existing model."""
+        if identifier in self._temporary_models:
+            self._temporary_models[identifier] = model
+        else:
+            self.catalog(identifier.catalog).alter_model(_path(identifier), model, False)
+
+    def rename_model(self, old: ObjectIdentifier, new: ObjectIdentifier) -> None:
+        """Renames a model.
+
+        Raises:
+            UnknownNameError: There is none of the old name.
+            AlreadyExistsError: The new name is taken.
+        """
+        model, is_temporary = self.model(old), self.is_temporary_model(old)
+        self.create_model(new, model, is_temporary=is_temporary, ignore_if_exists=False)
+        self.drop_model(old, is_temporary=is_temporary, if_exists=False)
+
+    def list_models(
+        self, catalog: str | None = None, database: str | None = None, *, temporary_only: bool = False
+    ) -> list[str]:
+        """Names of the models of a database (None: the current one), sorted."""
+        here = (catalog or self.current_catalog, database or self.current_database)
         names = {i.name for i in self._temporary_models if (i.catalog, i.database) == here}
         if not temporary_only:
-            database = self.catalog().find_database(self.current_database)
-            names |= set(database.models if database else ())
+            names |= set(self.catalog(here[0]).database(here[1]).models)
         return sorted(names)
 
 

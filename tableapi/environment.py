@@ -13,6 +13,7 @@ from tableapi.config import Configuration, EnvironmentSettings, TableConfig
 from tableapi.errors import TypeMismatchError, UnknownNameError, UnsupportedError, ValidationError
 from tableapi.expression_base import caller
 from tableapi.location import located
+from tableapi.module import Modules
 from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.table import Table
 from tableapi.tablespec import ObjectIdentifier, TableSpec
@@ -59,7 +60,7 @@ class TableEnvironment:
             settings.get_built_in_catalog_name(), settings.get_built_in_database_name()
         )
         self._unnamed = 0
-        self._modules = ["core"]
+        self._modules = Modules()
 
     @staticmethod
     def create(environment_settings: EnvironmentSettings | Configuration) -> TableEnvironment:
@@ -603,13 +604,22 @@ class TableEnvironment:
 
     @located
     def load_module(self, module_name: str, module: Module) -> None:
-        """Modules other than `core` cannot be loaded here. Raises UnsupportedError."""
-        raise UnsupportedError(f"module '{module_name}' cannot be loaded", where=caller(), exists="modules: core")
+        """Loads a module that was unloaded; there is one, `core`.
+
+        Raises:
+            AlreadyExistsError: It is loaded already.
+            UnsupportedError: It is another one.
+        """
+        self._modules.load(module_name)
 
     @located
     def unload_module(self, module_name: str) -> None:
-        """Forgets a module's functions; `core` cannot be unloaded."""
-        raise UnsupportedError(f"module '{module_name}' cannot be unloaded", where=caller(), exists="modules: core")
+        """Forgets a module. As in Flink, SQL's own functions can still be called; they are no longer listed.
+
+        Raises:
+            UnknownNameError: It is not loaded.
+        """
+        self._modules.unload(module_name)
 
     @located
     def use_modules(self, *module_names: str) -> None:
@@ -618,22 +628,15 @@ class TableEnvironment:
         Raises:
             UnknownNameError: A module is not loaded.
         """
-        for name in module_names:
-            if name != "core":
-                raise UnknownNameError(f"module '{name}' is not loaded", exists="modules: core")
-        if len(set(module_names)) != len(module_names):
-            raise ValidationError("a module stands twice", where=caller())
-        self._modules = list(module_names)
+        self._modules.use(module_names)
 
     def list_modules(self) -> list[str]:
         """Names of the modules in use."""
-        return list(self._modules)
+        return list(self._modules.used)
 
     def list_full_modules(self) -> list[ModuleEntry]:
         """All loaded modules."""
-        from tableapi.module import ModuleEntry
-
-        return [ModuleEntry("core", "core" in self._modules)]
+        return self._modules.entries()
 
     # -- configuration
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tableapi.errors import UnsupportedError
+from collections.abc import Sequence
+
+from tableapi.errors import AlreadyExistsError, UnknownNameError, UnsupportedError, ValidationError
 
 
 class Module:
@@ -45,3 +47,45 @@ class ModuleEntry:
 
     def __hash__(self) -> int:
         return hash((self._name, self._used))
+
+
+class Modules:
+    """The modules of a session: which are loaded, and which of them are used, in order of look-up."""
+
+    def __init__(self) -> None:
+        self.loaded, self.used = ["core"], ["core"]
+
+    def load(self, name: str) -> None:
+        """Loads a module and uses it last."""
+        if name in self.loaded:
+            raise AlreadyExistsError(f"module '{name}' is loaded already", exists=self._exists())
+        if name != "core":
+            raise UnsupportedError(f"module '{name}' does not exist here", exists="modules that can be loaded: core")
+        self.loaded.append(name)
+        self.used.append(name)
+
+    def unload(self, name: str) -> None:
+        """Forgets a module."""
+        self._check(name)
+        self.loaded.remove(name)
+        self.used = [n for n in self.used if n != name]
+
+    def use(self, names: Sequence[str]) -> None:
+        """Uses these modules, in this order."""
+        for name in names:
+            self._check(name)
+        if len(set(names)) != len(names):
+            raise ValidationError("a module stands twice")
+        self.used = list(names)
+
+    def entries(self) -> list[ModuleEntry]:
+        """All loaded modules, the used ones first."""
+        unused = [n for n in self.loaded if n not in self.used]
+        return [*(ModuleEntry(n, True) for n in self.used), *(ModuleEntry(n, False) for n in unused)]
+
+    def _check(self, name: str) -> None:
+        if name not in self.loaded:
+            raise UnknownNameError(f"module '{name}' is not loaded", exists=self._exists())
+
+    def _exists(self) -> str:
+        return f"modules: {', '.join(self.loaded) or 'none'}"

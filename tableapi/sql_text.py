@@ -6,6 +6,7 @@ May import types, tablespec and plan.unresolved only.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 
 from tableapi.plan import unresolved as un
@@ -14,9 +15,6 @@ from tableapi.types import (
     DataType,
     DayTimeIntervalType,
     IntervalUnit,
-    LocalZonedTimestampType,
-    VarBinaryType,
-    VarCharType,
     YearMonthIntervalType,
 )
 
@@ -52,15 +50,26 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+_DDL_NAMES = re.compile(r"`(?:[^`]|``)*`|'(?:[^']|'')*'|\bSTRING\b|\bBYTES\b|\bTIMESTAMP_LTZ\((\d)\)")
+
+
 def type_sql(data_type: DataType) -> str:
-    """A type as DDL spells it: STRING and BYTES in their long forms, as in Flink's SHOW CREATE TABLE."""
-    text = str(data_type)
-    if isinstance(data_type, VarCharType | VarBinaryType) and data_type.length == 2147483647:
-        long = "VARCHAR(2147483647)" if isinstance(data_type, VarCharType) else "VARBINARY(2147483647)"
-        return long + ("" if data_type.is_nullable else " NOT NULL")
-    if isinstance(data_type, LocalZonedTimestampType):
-        return text.replace(f"TIMESTAMP_LTZ({data_type.precision})", f"TIMESTAMP({data_type.precision}) WITH LOCAL TIME ZONE")
-    return text
+    """A type as DDL spells it, fields and elements too: STRING and BYTES in their long forms, as in Flink's SHOW CREATE TABLE.
+
+    >>> from tableapi.types import DataTypes
+    >>> type_sql(DataTypes.ARRAY(DataTypes.STRING()))
+    'ARRAY<VARCHAR(2147483647)>'
+    """
+
+    def long(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            return f"TIMESTAMP({match[1]}) WITH LOCAL TIME ZONE"
+        return _LONG_NAMES.get(match[0], match[0])
+
+    return _DDL_NAMES.sub(long, str(data_type))
+
+
+_LONG_NAMES = {"STRING": "VARCHAR(2147483647)", "BYTES": "VARBINARY(2147483647)"}
 
 
 def expression_sql(node: un.Unresolved) -> str:
@@ -214,6 +223,8 @@ def create_table_sql(spec: TableSpec, is_temporary: bool = False) -> str:
     lines.append(")")
     if spec.comment:
         lines.append(f"COMMENT {quote_text(spec.comment)}")
+    if spec.distribution is not None:
+        lines.append(str(spec.distribution))
     if spec.partition_keys:
         lines.append(f"PARTITIONED BY ({', '.join(map(quote_name, spec.partition_keys))})")
     if spec.options:

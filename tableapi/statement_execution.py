@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tableapi import statement_objects
 from tableapi.catalog_objects import CatalogDatabase, CatalogDescriptor, CatalogFunction
 from tableapi.config import Configuration
 from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError
@@ -77,6 +78,11 @@ def plans_of(env: TableEnvironment, statement: s.Statement) -> list[Node]:
             return [insert]
         case s.Explain(inner=inner):
             return plans_of(env, inner)
+        case s.ExecutePlan(path=path):
+            from tableapi.compiled_plan import load_plan
+            from tableapi.plan_reference import PlanReference
+
+            return list(load_plan(env, PlanReference.from_file(path))._sinks)
     raise ValidationError(f"{type(statement).__name__} has no plan to explain", fix="explain a query or an INSERT")
 
 
@@ -110,18 +116,27 @@ def _create_table(env: TableEnvironment, statement: s.CreateTable) -> TableResul
 
 @_executes(s.CreateView)
 def _create_view(env: TableEnvironment, statement: s.CreateView) -> TableResult:
-    if statement.or_replace:
+    if statement.is_alter:
         env._catalog.alter_table(statement.view)
     else:
-        env._catalog.create_table(statement.view, is_temporary=statement.is_temporary, ignore_if_exists=statement.if_not_exists)
+        env._catalog.create_table(
+            statement.view,
+            is_temporary=statement.is_temporary,
+            ignore_if_exists=statement.if_not_exists,
+            replace_existing=statement.or_replace,
+        )
     return TableResult.ok()
 
 
 @_executes(s.CreateFunction)
 def _create_function(env: TableEnvironment, statement: s.CreateFunction) -> TableResult:
-    function = CatalogFunction.create_instance(statement.path, statement.language)
-    if statement.resources:
-        raise UnsupportedError("USING is not supported", fix="make the module importable: add_python_file() or PYTHONPATH")
+    function = replace(CatalogFunction.create_instance(statement.path, statement.language), options=dict(statement.options))
+    if statement.resources and statement.language == "PYTHON":
+        raise UnsupportedError(
+            "USING of a Python function is not supported", fix="make the module importable: add_python_file() or PYTHONPATH"
+        )
+    if statement.or_replace and (statement.is_system or statement.is_temporary):
+        raise UnsupportedError("a temporary function cannot be altered", fix="drop it, and create it anew")
     if statement.is_system or statement.is_temporary:
         from tableapi.udf import load_function
 
@@ -132,13 +147,11 @@ def _create_function(env: TableEnvironment, statement: s.CreateFunction) -> Tabl
         )
         return TableResult.ok()
     identifier = replace(statement.identifier, name=statement.identifier.name.lower())
-    if statement.is_temporary and statement.or_replace:
-        env._catalog.alter_temporary_function(identifier, function)
-    elif statement.is_temporary:
+    if statement.is_temporary:
         env._catalog.create_temporary_function(identifier, function, if_not_exists=statement.if_not_exists)
     elif statement.or_replace:
         catalog = env._catalog.catalog(identifier.catalog)
-        catalog.alter_function(identifier.to_object_path(), function, ignore_if_not_exists=False)
+        catalog.alter_function(identifier.to_object_path(), function, ignore_if_not_exists=statement.if_exists)
     else:
         env._catalog.create_function(identifier, function, if_not_exists=statement.if_not_exists)
     return TableResult.ok()
@@ -224,9 +237,10 @@ def _alter_database(env: TableEnvironment, statement: s.AlterDatabase) -> TableR
 @_executes(s.AlterCatalog)
 def _alter_catalog(env: TableEnvironment, statement: s.AlterCatalog) -> TableResult:
     catalog = env._catalog.catalog(statement.name)
-    catalog.options.update(statement.set_options)
-    for key in statement.reset_keys:
-        catalog.options.pop(key, None)
+    if "type" in (*statement.set_options, *statement.reset_keys):
+        raise ValidationError("the type of a catalog cannot be changed", fix="create another catalog")
+    kept = {k: v for k, v in catalog.options.items() if k not in statement.reset_keys}
+    catalog.set_options({**kept, **statement.set_options})
     if statement.comment is not None:
         catalog.comment = statement.comment
     return TableResult.ok()
@@ -273,6 +287,8 @@ def _unload_module(env: TableEnvironment, statement: s.UnloadModule) -> TableRes
 def _explain(env: TableEnvironment, statement: s.Explain) -> TableResult:
     from tableapi.explain_detail import ExplainDetail
 
+    if "PLAN_ADVICE" in statement.details and not env._is_streaming:
+        raise ValidationError("PLAN_ADVICE is given in streaming mode only", fix="leave it out")
     details = [ExplainDetail.NAMES.index(d) for d in statement.details]
     text = env._explain(plans_of(env, statement.inner), details)
     return TableResult.of_rows([("result", DataTypes.STRING())], [(text,)], is_plain=True)
@@ -348,3 +364,14 @@ def _execute_plan(env: TableEnvironment, statement: s.ExecutePlan) -> TableResul
     from tableapi.plan_reference import PlanReference
 
     return env.execute_plan(PlanReference.from_file(statement.path))
+
+
+_HANDLERS |= {
+    s.CreateModel: statement_objects.create_model,
+    s.AlterModel: statement_objects.alter_model,
+    s.RenameModel: statement_objects.rename_model,
+    s.DropModel: statement_objects.drop_model,
+    s.DescribeModel: statement_objects.describe_model,
+    s.AlterPartitions: statement_objects.alter_partitions,
+    s.Analyze: statement_objects.analyze,
+}

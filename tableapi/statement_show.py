@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tableapi.catalog_objects import CatalogPartitionSpec
 from tableapi.errors import UnsupportedError, ValidationError
 from tableapi.result import TableResult
 from tableapi.sql.catalog_reader import ViewSpec
 from tableapi.sql.statements import Describe, Show
 from tableapi.sql_text import column_sql, create_table_sql, expression_sql, options_sql, quote_name, quote_text, watermark_sql
+from tableapi.statement_objects import create_model_sql
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, RowSchema, TableColumn, TableSpec, TimeKind
 from tableapi.types import DataType, DataTypes
 
@@ -44,7 +46,9 @@ def _names(column: str, names: Iterable[str], statement: Show) -> TableResult:
 def _functions(env: TableEnvironment, statement: Show) -> list[str]:
     from tableapi.functions import registry
 
-    built_in = {n.lower() for f in registry.functions() for n in (f.name, *f.sql_names) if not n.startswith("$")}
+    is_used = "core" in env.list_modules()
+    functions = registry.functions() if is_used else ()
+    built_in = {n.lower() for f in functions for n in (f.name, *f.sql_names) if not n.startswith("$")}
     return sorted(built_in | set(env._catalog.user_functions(statement.catalog, statement.database)))
 
 
@@ -62,8 +66,8 @@ _NAMES: dict[str, tuple[str, Callable[[TableEnvironment, Show], Iterable[str]]]]
     "MODULES": ("module name", lambda env, s: env.list_modules()),
     "JARS": ("jars", _no_names),
     "PROCEDURES": ("procedure name", _no_names),
-    "MODELS": ("model name", lambda env, s: env.list_models()),
-    "MATERIALIZED TABLES": ("table name", _no_names),
+    "MODELS": ("model name", lambda env, s: env._catalog.list_models(s.catalog, s.database)),
+    "MATERIALIZED TABLES": ("materialized table", _no_names),
     "CURRENT CATALOG": ("current catalog name", lambda env, s: [env.get_current_catalog()]),
     "CURRENT DATABASE": ("current database name", lambda env, s: [env.get_current_database()]),
 }
@@ -82,7 +86,7 @@ def _found(env: TableEnvironment, identifier: ObjectIdentifier | None) -> TableS
 def _columns(env: TableEnvironment, statement: Show) -> TableResult:
     rows = _column_rows(env, _found(env, statement.identifier))
     like = statement.like
-    return _column_result([r for r in rows if like is None or like.matches(r[0])])
+    return _column_result([r for r in rows if like is None or like.matches(r[0])], any(r[6] for r in rows))
 
 
 def _partitions(env: TableEnvironment, statement: Show) -> TableResult:
@@ -90,7 +94,8 @@ def _partitions(env: TableEnvironment, statement: Show) -> TableResult:
     if isinstance(table, ViewSpec) or not table.partition_keys:
         raise ValidationError(f"'{table.identifier.name}' is not partitioned")
     catalog = env._catalog.catalog(table.identifier.catalog)
-    partitions = catalog.list_partitions(table.identifier.to_object_path())
+    wanted = CatalogPartitionSpec(dict(statement.partition))
+    partitions = catalog.list_partitions(table.identifier.to_object_path(), wanted)
     names = ["/".join(f"{k}={p.partition_spec[k]}" for k in table.partition_keys) for p in partitions]
     return _names("partition name", names, statement)
 
@@ -120,7 +125,13 @@ def _create_catalog(env: TableEnvironment, statement: Show) -> TableResult:
     catalog = env._catalog.catalog(statement.catalog)
     options = {"type": "generic_in_memory", **catalog.options}
     comment = f"COMMENT {quote_text(catalog.comment)}\n" if catalog.comment else ""
-    return _text(f"CREATE CATALOG {quote_name(catalog.name)}\n{comment}WITH (\n{options_sql(options)}\n)\n")
+    return _text(
+        f"CREATE CATALOG {quote_name(catalog.name)}\n{comment}WITH (\n{options_sql(dict(sorted(options.items())))}\n)\n"
+    )
+
+
+def _create_model(env: TableEnvironment, statement: Show) -> TableResult:
+    return _text(create_model_sql(env, statement))
 
 
 def _text(text: str) -> TableResult:
@@ -134,18 +145,20 @@ _TABLES: dict[str, Callable[[TableEnvironment, Show], TableResult]] = {
     "CREATE TABLE": _create_table,
     "CREATE VIEW": _create_view,
     "CREATE CATALOG": _create_catalog,
+    "CREATE MODEL": _create_model,
 }
 
 
 def describe(env: TableEnvironment, statement: Describe) -> TableResult:
     """The rows of DESCRIBE: one a column; the comment column is there when any column has one."""
-    return _column_result(_column_rows(env, env._catalog.table(statement.identifier)))
+    rows = _column_rows(env, env._catalog.table(statement.identifier))
+    return _column_result(rows, any(r[6] for r in rows))
 
 
-def _column_result(rows: list[tuple[Any, ...]]) -> TableResult:
+def _column_result(rows: list[tuple[Any, ...]], has_comments: bool) -> TableResult:
     names: list[tuple[str, DataType]] = [("name", STRING), ("type", STRING), ("null", DataTypes.BOOLEAN())]
     names += [("key", STRING), ("extras", STRING), ("watermark", STRING)]
-    if any(r[6] for r in rows):
+    if has_comments:
         return TableResult.of_rows([*names, ("comment", STRING)], rows)
     return TableResult.of_rows(names, [r[:6] for r in rows])
 

@@ -209,6 +209,21 @@ class ObjectIdentifier:
         return ".".join("`" + part.replace("`", "``") + "`" for part in (self.catalog, self.database, self.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """`DISTRIBUTED BY [HASH|RANGE] (columns) INTO buckets BUCKETS`: kept for other systems, no connector here has buckets."""
+
+    kind: str | None = None
+    columns: tuple[str, ...] = ()
+    buckets: int | None = None
+
+    def __str__(self) -> str:
+        names = ", ".join("`" + c.replace("`", "``") + "`" for c in self.columns)
+        by = f" BY {self.kind or ''}({names})" if self.columns else ""
+        into = f" INTO {self.buckets} BUCKETS" if self.buckets is not None else ""
+        return f"DISTRIBUTED{by}{into}"
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """A table's definition: columns, keys, watermark, and the options that name its connector."""
@@ -220,6 +235,7 @@ class TableSpec:
     partition_keys: tuple[str, ...] = ()
     watermark: Watermark | None = None
     comment: str | None = None
+    distribution: Distribution | None = None
 
     @property
     def connector(self) -> str:

@@ -27,6 +27,7 @@ from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.udf_scope import FunctionRunner, FunctionScope
 
 if TYPE_CHECKING:
+    from tableapi.connectors.base import Sink
     from tableapi.runtime.execute import ExecutionSettings, Summary
     from tableapi.runtime.stream.lookup_join import LookupJoinSpec
 
@@ -59,6 +60,9 @@ class BatchExecution:
         self._thread: threading.Thread | None = None
         if any(isinstance(p, n.Sink) for p in self.plans):
             self._sinks = [self.tables.sink(p.table) for p in self.plans if isinstance(p, n.Sink)]
+            for plan, sink in zip(self.plans, self._sinks, strict=True):
+                if isinstance(plan, n.Sink) and plan.change is not None:
+                    _check_changes(plan, sink)
             self._thread = threading.Thread(target=self._run_sinks, name=f"batch-{self.job_id[:8]}", daemon=True)
             self._status = "RUNNING"
             self._thread.start()
@@ -135,16 +139,18 @@ class BatchExecution:
             if self._spool is not None:
                 self._spool.close()
 
-    def _write(self, plan: n.Sink, sink) -> None:  # type: ignore[no-untyped-def]
+    def _write(self, plan: n.Sink, sink: Sink) -> None:
         success = False
         sink.begin(plan.overwrite, {name: literal.value for name, literal in plan.static_partition})
         writer = sink.writer(0, 1)
         constraints = Constraints.of(plan.table.identifier.name, plan.table.persisted, self.settings.options)
         try:
-            for frame in self._checked(plan, constraints):
+            rows, change = self._checked(plan, constraints), plan.change
+            for frame in rows if change is None else list(rows):
                 if self._cancelled.is_set():
                     raise JobCancelledError("the job was cancelled")
-                writer.write(frame, None)
+                kinds = None if change is None else pl.repeat(int(change), frame.height, dtype=pl.Int8(), eager=True)
+                writer.write(frame, kinds)
                 self._rows_out += frame.height
             success = True
         finally:
@@ -223,6 +229,17 @@ class BatchExecution:
 
         end = self._ended_s if self._ended_s is not None else time.monotonic()
         return Summary(None, self._rows_out, 0, 0, end - self._started_s, self._functions)
+
+
+def _check_changes(plan: n.Sink, sink: Sink) -> None:
+    """Fails for a connector that cannot change the rows of an UPDATE or DELETE in place: one that does not keep rows by key."""
+    if plan.change is not None and sink.key and plan.change in sink.accepts:
+        return
+    table = plan.table
+    raise UnsupportedError(
+        f"connector '{table.options.get('connector')}' of table '{table.identifier.name}' cannot update or delete rows",
+        fix="use a connector that keeps rows by key (filelog or jdbc with a PRIMARY KEY), or write the table anew: INSERT OVERWRITE",
+    )
 
 
 def _types(scan: n.Scan) -> dict[str, pl.DataType]:

@@ -102,6 +102,12 @@ class Builder:
         rex = Resolver(self.context, plain(node)).resolve(table.watermark.expression)
         if not isinstance(rex.type, AnyTimestampType):
             raise TypeMismatchError(f"the watermark expression of '{column.name}' gives {rex.type}, not a timestamp")
+        delegates = isinstance(rex, Call) and rex.function == "SOURCE_WATERMARK"
+        if not delegates and (type(rex.type) is not type(column.type) or rex.type.precision > 3):
+            raise TypeMismatchError(
+                f"the watermark expression of '{column.name}' gives {rex.type}, the column is {column.type}",
+                fix=f"give it the column's type: CAST(… AS {column.type.nullable()})",
+            )
         return WatermarkAssigner(node, column.name, rex)
 
     def from_frame(self, frame: pl.DataFrame, schema: RowSchema) -> Relation:
@@ -512,6 +518,12 @@ class Builder:
 
         `columns` are the target columns when the statement lists them; the others become NULL.
         """
+        if table.distribution is not None:
+            raise UnsupportedError(
+                f"table '{table.identifier.name}' is {table.distribution}, but connector '{table.options.get('connector')}' "
+                "has no buckets",
+                fix="ALTER TABLE … DROP DISTRIBUTION",
+            )
         source = _visible(relation)
         target = table.persisted
         fixed = {name: Resolver(self.context, relation).resolve(value) for name, value in static_partition}

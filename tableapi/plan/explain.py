@@ -231,4 +231,5 @@ def _(node: n.Shared) -> str:
 
 @describe.register
 def _(node: n.Sink) -> str:
-    return f"Sink({node.table.identifier.name}{', overwrite' if node.overwrite else ''})"
+    change = "" if node.change is None else f", {'delete' if node.change is RowKind.DELETE else 'update'} rows"
+    return f"Sink({node.table.identifier.name}{', overwrite' if node.overwrite else ''}{change})"

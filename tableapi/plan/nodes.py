@@ -738,12 +738,13 @@ class Shared(Unary):
 class Sink(Unary):
     """Writes to a catalog table. The input's columns are the table's persisted columns, by position and with their types.
 
-    `static_partition`: values of `INSERT … PARTITION (k=v)`.
+    `static_partition`: values of `INSERT … PARTITION (k=v)`. `change` says that the rows are those of an UPDATE or DELETE.
     """
 
     table: TableSpec = field(hash=False)
     overwrite: bool = False
     static_partition: tuple[tuple[str, Literal], ...] = ()
+    change: RowKind | None = None
 
     def __hash__(self) -> int:
         return hash((self.input, self.table.identifier))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tableapi.errors import Location
-from tableapi.plan.unresolved import SortItem, Unresolved
+from tableapi.plan.unresolved import Name, SortItem, Unresolved
 from tableapi.types import DataType
 
 
@@ -300,6 +300,15 @@ class PrimaryKeyDefinition(Clause):
     name: str | None = None
 
 
+@dataclass(frozen=True)
+class DistributionDefinition(Clause):
+    """DISTRIBUTED BY [HASH|RANGE] (…) INTO n BUCKETS."""
+
+    kind: str | None
+    columns: tuple[str, ...] = ()
+    buckets: int | None = None
+
+
 Element = ColumnDefinition | WatermarkDefinition | PrimaryKeyDefinition
 
 
@@ -326,6 +335,9 @@ class CreateTableClause(Clause):
     is_temporary: bool
     if_not_exists: bool
     or_replace: bool
+    distribution: DistributionDefinition | None = None
+    must_exist: bool = False
+    """REPLACE TABLE: there is something to replace."""
 
 
 @dataclass(frozen=True)
@@ -340,6 +352,7 @@ class CreateViewClause(Clause):
     is_temporary: bool
     if_not_exists: bool
     or_replace: bool = False
+    is_alter: bool = False
 
 
 @dataclass(frozen=True)
@@ -354,6 +367,7 @@ class FunctionClause(Clause):
     conditional: bool
     is_alter: bool
     resources: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -373,6 +387,7 @@ class ShowClause(Clause):
     source: tuple[str, ...] | None
     like: tuple[str, bool, bool] | None
     """Pattern, negated, ignores case."""
+    partition: tuple[tuple[str, Unresolved], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -389,7 +404,7 @@ class RenameClause(Clause):
 class AlterTableClause(Clause):
     """ALTER TABLE as written.
 
-    `action`: add, modify, drop-columns, drop-primary-key, drop-watermark, rename-column, set, reset.
+    `action`: add, modify, drop-columns, drop-primary-key, drop-watermark, drop-distribution, rename-column, set, reset.
     """
 
     parts: tuple[str, ...]
@@ -398,6 +413,67 @@ class AlterTableClause(Clause):
     elements: tuple[Element, ...] = ()
     names: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    distribution: DistributionDefinition | None = None
+
+
+@dataclass(frozen=True)
+class PartitionClause(Clause):
+    """PARTITION (key = value, …) WITH (…)."""
+
+    values: tuple[tuple[str, Unresolved], ...]
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class PartitionsClause(Clause):
+    """ALTER TABLE … ADD or DROP PARTITION as written. `action`: add, drop."""
+
+    parts: tuple[str, ...]
+    action: str
+    partitions: tuple[PartitionClause, ...]
+    conditional: bool
+
+
+@dataclass(frozen=True)
+class ModelClause(Clause):
+    """A statement about a model as written. `action`: create, set, reset, rename, drop, describe, show."""
+
+    action: str
+    parts: tuple[str, ...]
+    is_temporary: bool = False
+    conditional: bool = False
+    inputs: tuple[ColumnDefinition, ...] | None = None
+    outputs: tuple[ColumnDefinition, ...] | None = None
+    comment: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
+    new_parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallClause(Clause):
+    """CALL procedure(…)."""
+
+    parts: tuple[str, ...]
+    args: tuple[Unresolved, ...]
+
+
+@dataclass(frozen=True)
+class AnalyzeClause(Clause):
+    """ANALYZE TABLE. `columns` None: all; (): none. A partition key without a value means all of its values."""
+
+    parts: tuple[str, ...]
+    partition: tuple[tuple[str, Unresolved | None], ...]
+    columns: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ChangeClause(Clause):
+    """UPDATE, or DELETE (then `assignments` is None)."""
+
+    parts: tuple[str, ...]
+    assignments: tuple[tuple[Name, Unresolved], ...] | None
+    condition: Unresolved | None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot.tokens import Token, TokenType
 
 from tableapi.plan.unresolved import Bound, Call, Lit, Over, SortItem, Unresolved
@@ -51,6 +53,8 @@ class CallGrammar(ExpressionGrammar):
         args: tuple[Unresolved, ...] = ()
         order_by: tuple[SortItem, ...] = ()
         if self.kind() is TokenType.STAR:
+            if distinct:
+                self.unexpected("a column")
             args = (self.star(),)
         elif self.kind() is not TokenType.R_PAREN and not self.at("ORDER"):
             args = self.comma_list(self.argument)
@@ -137,9 +141,8 @@ class CallGrammar(ExpressionGrammar):
     def _after_call(self, result: Unresolved, start: Token) -> Unresolved:
         if self.at("WITHIN", "GROUP"):
             self.unsupported("WITHIN GROUP", fix="aggregate in a sub-query that is ordered by a time attribute")
-        ignore_nulls = bool(self.accept("IGNORE", "NULLS"))
-        if not ignore_nulls:
-            self.accept("RESPECT", "NULLS")
+        if self.at("IGNORE", "NULLS") or self.at("RESPECT", "NULLS"):
+            result = self._null_treatment(result, start)
         if self.at("FILTER") and self.kind(1) is TokenType.L_PAREN:
             self._advance()
             self.open()
@@ -148,12 +151,33 @@ class CallGrammar(ExpressionGrammar):
             self.close()
             if not isinstance(result, Call):
                 self.fail("FILTER belongs to an aggregate call", start)
-            result = Call(result.function, result.args, result.distinct, condition, result.order_by, where=self.span(start))
+            if result.filter is not None:
+                condition = Call("AND", (result.filter, condition), where=condition.where)
+            result = replace(result, filter=condition, where=self.span(start))
         if self.at("WITHIN", "GROUP"):
             self.unsupported("WITHIN GROUP", fix="aggregate in a sub-query that is ordered by a time attribute")
         if self.at("OVER"):
             return self._over(result, start)
         return result
+
+    def _null_treatment(self, call: Unresolved, start: Token) -> Unresolved:
+        """IGNORE NULLS and RESPECT NULLS. Flink: only of ARRAY_AGG, LAG and LEAD; the others leave NULLs out anyway."""
+        token = self._curr
+        ignores = self.word() == "IGNORE"
+        self._advance(2)
+        name = call.function.upper() if isinstance(call, Call) else ""
+        if not isinstance(call, Call) or name not in ("ARRAY_AGG", "LAG", "LEAD"):
+            self.fail(
+                f"{name or 'this expression'} takes neither IGNORE NULLS nor RESPECT NULLS",
+                token,
+                fix="leave it out: aggregate functions do not count NULLs",
+            )
+        if not ignores:
+            return call
+        if name != "ARRAY_AGG":
+            self.unsupported(f"{name} with IGNORE NULLS", token, fix="filter NULLs out in a sub-query")
+        condition = Call("IS_NOT_NULL", call.args[:1], where=self.span(start))
+        return replace(call, filter=condition, where=self.span(start))
 
     def _over(self, call: Unresolved, start: Token) -> Unresolved:
         self.expect("OVER")

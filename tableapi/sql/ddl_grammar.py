@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlglot.tokens import Token, TokenType
 
-from tableapi.plan.unresolved import Unresolved
 from tableapi.sql import ast, statements
-from tableapi.sql.match_grammar import MatchGrammar
-from tableapi.types import DayTimeIntervalType, NullType, YearMonthIntervalType
-
-_LIKE_FEATURES = ("ALL", "CONSTRAINTS", "DISTRIBUTION", "PARTITIONS", "GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
+from tableapi.sql.object_grammar import ObjectGrammar
 
 
-class DdlGrammar(MatchGrammar):
-    """Adds definitions to the queries."""
+class DdlGrammar(ObjectGrammar):
+    """Adds CREATE, ALTER and DROP."""
 
     def create(self) -> Any:
         """Consumes a CREATE or REPLACE statement."""
         start = self._curr
-        or_replace = self.accept("REPLACE")
+        must_exist = or_replace = self.accept("REPLACE")
         if not or_replace:
             self.expect("CREATE")
             or_replace = self.accept("OR", "REPLACE")
@@ -31,53 +28,23 @@ class DdlGrammar(MatchGrammar):
         word = self.word()
         if is_system and word != "FUNCTION":
             self.unexpected("FUNCTION")
-        if or_replace and word != "TABLE":
+        if or_replace and word not in (("TABLE",) if must_exist else ("TABLE", "VIEW")):
             self.unexpected("TABLE")
         match word:
             case "TABLE":
-                return self._create_table(start, is_temporary, or_replace)
+                return replace(self._create_table(start, is_temporary, or_replace), must_exist=must_exist)
             case "VIEW":
-                return self._create_view(start, is_temporary)
+                return replace(self._create_view(start, is_temporary), or_replace=or_replace)
             case "FUNCTION":
                 return self._create_function(start, is_temporary, is_system)
             case "CATALOG" if not is_temporary:
                 return self._create_catalog()
             case "DATABASE" if not is_temporary:
                 return self._create_database()
-            case "MATERIALIZED" | "MODEL" | "CONNECTION":
-                return self.unsupported(f"CREATE {word}")
+            case "MODEL" | "MATERIALIZED" | "CONNECTION":
+                return self.create_other(start, is_temporary)
             case _:
-                return self.expect_any("TABLE", "VIEW", "FUNCTION", "CATALOG", "DATABASE")
-
-    def _if_not_exists(self) -> bool:
-        return self.accept("IF", "NOT", "EXISTS")
-
-    def _if_exists(self) -> bool:
-        return self.accept("IF", "EXISTS")
-
-    def _comment(self) -> str | None:
-        return self.string() if self.accept("COMMENT") else None
-
-    def options(self) -> tuple[tuple[str, str], ...]:
-        """Consumes `('key' = 'value', …)`."""
-        start = self.open()
-        if self.symbol(TokenType.R_PAREN):
-            return ()
-        pairs = self.comma_list(self._option)
-        self.close()
-        keys = [k for k, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                self.fail(f"option '{key}' is given twice", start)
-        return pairs
-
-    def _option(self) -> tuple[str, str]:
-        key = self.string("an option key in quotes")
-        self.expect_symbol(TokenType.EQ)
-        return key, self.string("an option value in quotes")
-
-    def _with_options(self) -> tuple[tuple[str, str], ...]:
-        return self.options() if self.accept("WITH") else ()
+                return self.expect_any("TABLE", "VIEW", "FUNCTION", "CATALOG", "DATABASE", "MODEL")
 
     def _create_table(self, start: Token, is_temporary: bool, or_replace: bool) -> ast.CreateTableClause:
         self.expect("TABLE")
@@ -88,8 +55,7 @@ class DdlGrammar(MatchGrammar):
         if self.kind() is TokenType.L_PAREN:
             names, elements = self._table_elements()
         comment = self._comment()
-        if self.at("DISTRIBUTED"):
-            self.unsupported("DISTRIBUTED BY")
+        distribution = self.distribution() if self.accept("DISTRIBUTED") else None
         partition_keys = self.name_list() if self.accept("PARTITIONED", "BY") else ()
         options = self._with_options()
         like = self._like_clause() if self.at("LIKE") else None
@@ -98,8 +64,8 @@ class DdlGrammar(MatchGrammar):
             self.fail("a column needs a type, unless the table is made by CREATE TABLE … AS", start)
         if query is not None and is_temporary:
             self.unsupported("CREATE TEMPORARY TABLE … AS", start, fix="leave TEMPORARY out")
-        if or_replace and query is None:
-            self.fail("CREATE OR REPLACE TABLE needs AS and a query", start)
+        if or_replace and (if_not_exists or is_temporary):
+            self.fail(f"REPLACE and {'IF NOT EXISTS' if if_not_exists else 'TEMPORARY'} do not go together", start)
         return ast.CreateTableClause(
             self.span(start),
             parts,
@@ -113,99 +79,8 @@ class DdlGrammar(MatchGrammar):
             is_temporary,
             if_not_exists,
             or_replace,
+            distribution,
         )
-
-    def _table_elements(self) -> tuple[tuple[str, ...], tuple[ast.Element, ...]]:
-        self.open()
-        if self.symbol(TokenType.R_PAREN):
-            return (), ()
-        if self.is_name() and self.kind(1) in (TokenType.COMMA, TokenType.R_PAREN):
-            names = self.comma_list(self.name)
-            self.close()
-            return names, ()
-        elements = self.comma_list(self.table_element)
-        self.close()
-        return (), elements
-
-    def table_element(self) -> ast.Element:
-        """Consumes a column, WATERMARK FOR or PRIMARY KEY."""
-        start = self._curr
-        if self.accept("WATERMARK"):
-            self.expect("FOR")
-            parts = self.name_parts("a column name")
-            if len(parts) > 1:
-                self.fail("a watermark is declared on a column of the table, not on a field in it", start)
-            self.expect("AS")
-            return ast.WatermarkDefinition(self.span(start), parts[0], self.expr())
-        if self.at("CONSTRAINT") or self.at("PRIMARY", "KEY") or self.at("UNIQUE"):
-            return self._table_constraint(start)
-        return self._column(start)
-
-    def _table_constraint(self, start: Token) -> ast.PrimaryKeyDefinition:
-        name = self.name("the name of a constraint") if self.accept("CONSTRAINT") else None
-        if self.at("UNIQUE"):
-            self.unsupported("a UNIQUE constraint", fix="declare PRIMARY KEY (…) NOT ENFORCED")
-        self.expect("PRIMARY", "KEY")
-        columns = self.name_list()
-        self._not_enforced()
-        return ast.PrimaryKeyDefinition(self.span(start), columns, name)
-
-    def _not_enforced(self) -> None:
-        if not self.accept("NOT", "ENFORCED"):
-            self.fail(
-                "a primary key is not enforced here",
-                self._curr or self._prev,
-                fix="write PRIMARY KEY … NOT ENFORCED: the source or sink keeps its keys unique",
-            )
-
-    def _column(self, start: Token) -> ast.ColumnDefinition:
-        name = self.name("a column name")
-        if self.accept("AS"):
-            expression = self.expr()
-            comment = self._comment()
-            return ast.ColumnDefinition(self.span(start), name, "computed", None, expression, comment=comment)
-        type_token = self._curr
-        data_type = self.data_type()
-        if isinstance(data_type, YearMonthIntervalType | DayTimeIntervalType | NullType):
-            self.fail(f"{data_type} is not the type of a column", type_token)
-        kind, key, is_virtual, is_key = "physical", None, False, False
-        if self.accept("METADATA"):
-            kind = "metadata"
-            key = self.string() if self.accept("FROM") else None
-            is_virtual = self.accept("VIRTUAL")
-        while True:
-            if self.at("CONSTRAINT") or self.at("PRIMARY", "KEY"):
-                if self.accept("CONSTRAINT"):
-                    self.name()
-                self.expect("PRIMARY", "KEY")
-                self._not_enforced()
-                is_key = True
-            elif self.at("UNIQUE"):
-                self.unsupported("a UNIQUE constraint")
-            else:
-                break
-        comment = self._comment()
-        return ast.ColumnDefinition(
-            self.span(start),
-            name,
-            kind,
-            data_type,
-            metadata_key=key,
-            is_virtual=is_virtual,
-            comment=comment,
-            is_primary_key=is_key,
-        )
-
-    def _like_clause(self) -> ast.LikeClause:
-        start = self.expect("LIKE")
-        parts = self.object_name("a table")
-        features: list[tuple[str, str]] = []
-        if self.symbol(TokenType.L_PAREN):
-            while self.kind() is not TokenType.R_PAREN:
-                strategy = self.expect_any("INCLUDING", "EXCLUDING", "OVERWRITING")
-                features.append((strategy, self.expect_any(*_LIKE_FEATURES)))
-            self.close()
-        return ast.LikeClause(self.span(start), parts, tuple(features))
 
     def _create_view(self, start: Token, is_temporary: bool) -> ast.CreateViewClause:
         self.expect("VIEW")
@@ -241,10 +116,9 @@ class DdlGrammar(MatchGrammar):
         resources: tuple[tuple[str, str], ...] = ()
         if self.accept("USING"):
             resources = self.comma_list(self._resource)
-        if self.at("WITH"):
-            self.unsupported("WITH options of a function")
+        options = self._with_options()
         return ast.FunctionClause(
-            self.span(start), parts, path, language, is_temporary, is_system, conditional, is_alter, resources
+            self.span(start), parts, path, language, is_temporary, is_system, conditional, is_alter, resources, options
         )
 
     def _resource(self) -> tuple[str, str]:
@@ -265,14 +139,6 @@ class DdlGrammar(MatchGrammar):
         comment = self._comment()
         return statements.CreateDatabase(catalog, name, dict(self._with_options()), if_not_exists, comment)
 
-    def database_name(self) -> tuple[str | None, str]:
-        """Consumes `[catalog.]database`."""
-        start = self._curr
-        parts = self.name_parts("the name of a database")
-        if len(parts) > 2:
-            self.fail("the name of a database has at most two parts: catalog.database", start)
-        return (parts[0], parts[1]) if len(parts) == 2 else (None, parts[0])
-
     def drop(self) -> Any:
         """Consumes a DROP statement."""
         start = self.expect("DROP")
@@ -280,9 +146,9 @@ class DdlGrammar(MatchGrammar):
         is_system = is_temporary and self.accept("SYSTEM")
         if is_system and not self.at("FUNCTION"):
             self.unexpected("FUNCTION")
-        if self.at_any("MATERIALIZED", "MODEL", "CONNECTION"):
-            self.unsupported(f"DROP {self.word()}")
-        word = self.expect_any("TABLE", "VIEW", "FUNCTION", "DATABASE", "CATALOG")
+        if self.at_any("MATERIALIZED", "CONNECTION"):
+            self.refuse_object()
+        word = self.expect_any("TABLE", "VIEW", "FUNCTION", "DATABASE", "CATALOG", "MODEL")
         if is_temporary and word in ("DATABASE", "CATALOG"):
             self.fail(f"there are no temporary {word.lower()}s", start)
         if_exists = self._if_exists()
@@ -296,6 +162,8 @@ class DdlGrammar(MatchGrammar):
         where = self.span(start)
         if word == "FUNCTION":
             return ast.FunctionClause(where, parts, None, "", is_temporary, is_system, if_exists, False)
+        if word == "MODEL":
+            return ast.ModelClause(where, "drop", parts, is_temporary, if_exists)
         flags = {f for f, on in (("temporary", is_temporary), ("if-exists", if_exists)) if on}
         return ast.ObjectClause(where, f"DROP {word}", parts, frozenset(flags))
 
@@ -319,10 +187,12 @@ class DdlGrammar(MatchGrammar):
                 is_system = is_temporary and self.accept("SYSTEM")
                 self.expect("FUNCTION")
                 return self._function_body(start, is_temporary, is_system, self._if_exists(), is_alter=True)
-            case "MODEL" | "MATERIALIZED" | "CONNECTION":
-                return self.unsupported(f"ALTER {self.word()}")
+            case "MODEL":
+                return self.alter_model(start)
+            case "MATERIALIZED" | "CONNECTION":
+                return self.refuse_object()
             case _:
-                return self.expect_any("TABLE", "VIEW", "DATABASE", "CATALOG", "FUNCTION")
+                return self.expect_any("TABLE", "VIEW", "DATABASE", "CATALOG", "FUNCTION", "MODEL")
 
     def _alter_catalog(self) -> statements.AlterCatalog:
         self.expect("CATALOG")
@@ -335,14 +205,6 @@ class DdlGrammar(MatchGrammar):
             case _:
                 return statements.AlterCatalog(name, comment=self.string())
 
-    def _reset_keys(self) -> tuple[str, ...]:
-        start = self.open()
-        if self.kind() is TokenType.R_PAREN:
-            self.fail("RESET needs at least one key", start)
-        keys = self.comma_list(self.string)
-        self.close()
-        return keys
-
     def _alter_view(self, start: Token) -> Any:
         self.expect("VIEW")
         if_exists = self._if_exists()
@@ -352,7 +214,7 @@ class DdlGrammar(MatchGrammar):
             return ast.RenameClause(self.span(start), parts, new_parts, True, if_exists)
         self.expect("AS")
         query, sql = self._query_text()
-        return ast.CreateViewClause(self.span(start), parts, (), None, query, sql, False, False, or_replace=True)
+        return ast.CreateViewClause(self.span(start), parts, (), None, query, sql, False, False, is_alter=True)
 
     def _alter_table(self, start: Token) -> Any:
         self.expect("TABLE")
@@ -374,8 +236,11 @@ class DdlGrammar(MatchGrammar):
                 return ast.AlterTableClause(self.span(start), parts, if_exists, "reset", names=self._reset_keys())
             case "DROP":
                 return self._alter_drop(start, parts, if_exists)
-        if self.at_any("PARTITION", "DISTRIBUTION") or self.at("IF", "NOT", "EXISTS", "PARTITION"):
-            self.unsupported(f"ALTER TABLE … {action} PARTITION or DISTRIBUTION")
+        if action == "ADD" and (clause := self.alter_partitions(start, parts, action)):
+            return clause
+        if self.accept("DISTRIBUTION"):
+            made = self.distribution()
+            return ast.AlterTableClause(self.span(start), parts, if_exists, action.lower(), distribution=made)
         if self.kind() is TokenType.L_PAREN:
             elements = self.in_parentheses(lambda: self.comma_list(self._altered_element))
         else:
@@ -383,8 +248,6 @@ class DdlGrammar(MatchGrammar):
         return ast.AlterTableClause(self.span(start), parts, if_exists, action.lower(), elements)
 
     def _altered_element(self) -> ast.Element:
-        from dataclasses import replace
-
         if self.at("COLUMN") and self.is_name(1):
             self._advance()
         element = self.table_element()
@@ -396,7 +259,9 @@ class DdlGrammar(MatchGrammar):
             return replace(element, position=ast.ColumnPosition(self.name("a column name")))
         return element
 
-    def _alter_drop(self, start: Token, parts: tuple[str, ...], if_exists: bool) -> ast.AlterTableClause:
+    def _alter_drop(self, start: Token, parts: tuple[str, ...], if_exists: bool) -> ast.Clause:
+        if clause := self.alter_partitions(start, parts, "DROP"):
+            return clause
         action = "drop-columns"
         names: tuple[str, ...] = ()
         if self.accept("PRIMARY", "KEY"):
@@ -406,21 +271,10 @@ class DdlGrammar(MatchGrammar):
             action = "drop-primary-key"
         elif self.accept("WATERMARK"):
             action = "drop-watermark"
-        elif self.at_any("PARTITION", "DISTRIBUTION") or self.at("IF", "EXISTS", "PARTITION"):
-            self.unsupported("ALTER TABLE … DROP PARTITION or DISTRIBUTION")
+        elif self.accept("DISTRIBUTION"):
+            action = "drop-distribution"
         elif self.kind() is TokenType.L_PAREN:
             names = self.name_list()
         else:
             names = (self.name("a column name"),)
         return ast.AlterTableClause(self.span(start), parts, if_exists, action, names=names)
-
-    def partition_values(self) -> tuple[tuple[str, Unresolved], ...]:
-        """Consumes `(key = value, …)` of a PARTITION clause."""
-
-        def one() -> tuple[str, Unresolved]:
-            name = self.name("a partition column")
-            if not self.symbol(TokenType.EQ):
-                self.unexpected("'=' and a constant")
-            return name, self._sign()
-
-        return self.in_parentheses(lambda: self.comma_list(one))

@@ -9,7 +9,7 @@ from tableapi.errors import Location, UnknownNameError, ValidationError, did_you
 from tableapi.plan import unresolved as un
 from tableapi.sql import ast
 from tableapi.sql.rewrite import parts
-from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec, Watermark
+from tableapi.tablespec import ColumnKind, Distribution, ObjectIdentifier, TableColumn, TableSpec, Watermark
 
 
 def table_spec(
@@ -19,6 +19,7 @@ def table_spec(
     options: Mapping[str, str],
     partition_keys: Sequence[str],
     comment: str | None,
+    distributed: ast.DistributionDefinition | None = None,
 ) -> TableSpec:
     """The definition that the elements of a CREATE TABLE make. Not validated: see `check`."""
     columns: list[TableColumn] = []
@@ -48,6 +49,7 @@ def table_spec(
         tuple(partition_keys),
         watermark(watermarks[0]) if watermarks else None,
         comment,
+        None if distributed is None else distribution(distributed),
     )
 
 
@@ -72,6 +74,11 @@ def watermark(definition: ast.WatermarkDefinition) -> Watermark:
     return Watermark(definition.column, definition.expression)
 
 
+def distribution(definition: ast.DistributionDefinition) -> Distribution:
+    """The distribution that a clause makes. Flink: BY (…) without HASH or RANGE leaves the choice to the connector."""
+    return Distribution(definition.kind, definition.columns, definition.buckets)
+
+
 def check_expression(expression: un.Unresolved) -> None:
     """Fails for what cannot stand in a table definition."""
     for part in parts(expression):
@@ -88,7 +95,8 @@ def check(spec: TableSpec, where: Location | None) -> TableSpec:
         ValidationError: A key, partition or watermark column does not exist or is of the wrong kind.
     """
     by_name = {c.name: c for c in spec.columns}
-    for what, names in (("primary key", spec.primary_key), ("partition", spec.partition_keys)):
+    buckets = spec.distribution.columns if spec.distribution else ()
+    for what, names in (("primary key", spec.primary_key), ("partition", spec.partition_keys), ("bucket", buckets)):
         for name in names:
             if name not in by_name:
                 raise _unknown(f"{what} column '{name}' is not defined in the table", name, by_name, where)
@@ -117,7 +125,7 @@ def _unknown(what: str, name: str, known: Iterable[str], where: Location | None)
 
 
 _FEATURE_OF = {ColumnKind.COMPUTED: "GENERATED", ColumnKind.METADATA: "METADATA"}
-_ALL_FEATURES = ("CONSTRAINTS", "PARTITIONS", "GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
+_ALL_FEATURES = ("CONSTRAINTS", "DISTRIBUTION", "PARTITIONS", "GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
 
 
 def with_like(spec: TableSpec, source: TableSpec, like: ast.LikeClause) -> TableSpec:
@@ -132,6 +140,7 @@ def with_like(spec: TableSpec, source: TableSpec, like: ast.LikeClause) -> Table
         partition_keys=_like_part(
             spec.partition_keys, source.partition_keys, strategy["PARTITIONS"], "partition columns", like.where
         ),
+        distribution=_like_part(spec.distribution, source.distribution, strategy["DISTRIBUTION"], "a distribution", like.where),
         watermark=_like_part(spec.watermark, source.watermark, strategy["WATERMARKS"], "a watermark", like.where),
     )
 
@@ -140,7 +149,7 @@ def _strategies(like: ast.LikeClause) -> dict[str, str]:
     given = {feature: strategy for strategy, feature in like.features}
     if len(given) != len(like.features):
         raise ValidationError("a feature of LIKE is given twice", where=like.where)
-    for feature in ("ALL", "CONSTRAINTS", "PARTITIONS"):
+    for feature in ("ALL", "CONSTRAINTS", "DISTRIBUTION", "PARTITIONS"):
         if given.get(feature) == "OVERWRITING":
             raise ValidationError(f"OVERWRITING {feature} does not exist", where=like.where, fix=f"use EXCLUDING {feature}")
     default = given.pop("ALL", None)
@@ -208,10 +217,16 @@ def altered(spec: TableSpec, clause: ast.AlterTableClause) -> TableSpec:
             if spec.watermark is None:
                 raise ValidationError("the table has no watermark", where=clause.where)
             return replace(spec, watermark=None)
+        case "drop-distribution":
+            if spec.distribution is None:
+                raise ValidationError("the table has no distribution", where=clause.where)
+            return replace(spec, distribution=None)
         case "drop-columns":
             return _without_columns(spec, clause)
         case "rename-column":
             return _with_renamed(spec, clause)
+        case _ if clause.distribution is not None:
+            return _with_distribution(spec, clause.distribution, is_new=clause.action == "add")
         case _:
             for element in clause.elements:
                 spec = _with_element(spec, element, is_new=clause.action == "add")
@@ -238,6 +253,8 @@ def _readers(spec: TableSpec, name: str) -> str | None:
         return "the primary key"
     if name in spec.partition_keys:
         return "the partitioning"
+    if spec.distribution is not None and name in spec.distribution.columns:
+        return "the distribution"
     if spec.watermark is not None and (name == spec.watermark.column or _mentions(spec.watermark.expression, name)):
         return "the watermark"
     for other in spec.columns:
@@ -277,6 +294,13 @@ def _with_renamed(spec: TableSpec, clause: ast.AlterTableClause) -> TableSpec:
         columns=tuple(replace(c, name=new) if c.name == old else c for c in spec.columns),
         primary_key=tuple(new if k == old else k for k in spec.primary_key),
     )
+
+
+def _with_distribution(spec: TableSpec, clause: ast.DistributionDefinition, *, is_new: bool) -> TableSpec:
+    if (spec.distribution is not None) == is_new:
+        state = f"is {spec.distribution} already" if is_new else "has no distribution"
+        raise ValidationError(f"the table {state}", where=clause.where, fix="use MODIFY" if is_new else "use ADD")
+    return replace(spec, distribution=distribution(clause))
 
 
 def _with_element(spec: TableSpec, element: ast.Element, *, is_new: bool) -> TableSpec:

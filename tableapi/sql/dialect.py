@@ -34,6 +34,7 @@ class Flink(Dialect):  # type: ignore[misc]
         BYTE_STRINGS = [("e'", "'"), ("E'", "'")]  # noqa: RUF012
         BYTE_STRING_ESCAPES = ["\\", "'"]  # noqa: RUF012
         NESTED_COMMENTS = False
+        COMMENTS = ["--", "//", ("/*", "*/")]  # noqa: RUF012
         COMMANDS: ClassVar[set[TokenType]] = set()
         TOKENS_PRECEDING_HINT = set(TokenType)  # noqa: RUF012
         KEYWORDS = {  # noqa: RUF012

@@ -13,11 +13,19 @@ from typing import Any
 
 from sqlglot.tokens import Token, TokenType
 
+from tableapi.errors import Location
 from tableapi.plan.unresolved import Call, Cast, Lit, Name, Star, Unresolved
 from tableapi.sql import ast, literals
 from tableapi.sql.reserved import RESERVED
 from tableapi.sql.type_grammar import TypeGrammar
-from tableapi.types import BooleanType, DataType, DayTimeIntervalType, IntervalUnit, YearMonthIntervalType
+from tableapi.types import (
+    BooleanType,
+    DataType,
+    DayTimeIntervalType,
+    IntervalUnit,
+    TimestampType,
+    YearMonthIntervalType,
+)
 
 _COMPARISONS = {
     TokenType.EQ: "EQUALS",
@@ -345,7 +353,11 @@ class ExpressionGrammar(TypeGrammar):
             return None
         word = self.next_token().text.upper()
         convert = {"DATE": literals.date, "TIME": literals.time, "TIMESTAMP": literals.timestamp}[word]
-        return self._literal(convert, self.string(), token)
+        text = self.string()
+        if word == "TIMESTAMP" and (fine := literals.nanosecond_timestamp(text)):
+            literal = self._literal(literals.timestamp, fine[:26], token)
+            return Cast(replace(literal, value=fine, data_type=None), TimestampType(len(fine) - 20), where=self.span(token))
+        return self._literal(convert, text, token)
 
     def _interval(self, token: Token) -> Unresolved:
         self.expect("INTERVAL")
@@ -399,8 +411,21 @@ class ExpressionGrammar(TypeGrammar):
         arg = self.expr()
         self.expect("AS")
         data_type = self.data_type()
+        if not data_type.is_nullable:
+            self.fail(
+                "CAST takes a type without NOT NULL", self._prev, fix="whether the result can be NULL follows from the value"
+            )
         self.close()
         return Cast(arg, data_type, is_try, where=self.span(token))
+
+    def _difference(self, value: Unresolved, unit: YearMonthIntervalType | DayTimeIntervalType, where: Location) -> Unresolved:
+        """`(later - earlier) unit`: whole months between two times, or a duration."""
+        if isinstance(unit, DayTimeIntervalType) or not isinstance(value, Call) or value.function != "MINUS":
+            return Cast(value, unit, where=where)
+        later, earlier = value.args
+        months = Call("TIMESTAMPDIFF", (Lit("MONTH"), earlier, later), where=where)
+        one = Lit(1, YearMonthIntervalType(IntervalUnit.MONTH, IntervalUnit.MONTH, is_nullable=False), where=where)
+        return Cast(Call("TIMES", (one, months), where=where), unit, where=where)
 
     def _exists(self, token: Token) -> Unresolved:
         self.expect("EXISTS")
@@ -444,7 +469,7 @@ class ExpressionGrammar(TypeGrammar):
         if len(values) > 1:
             return Call("ROW", values, where=self.span(start))
         if self.at_any("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"):
-            return Cast(values[0], self.interval_type(), where=self.span(start))
+            return self._difference(values[0], self.interval_type(), self.span(start))
         return replace(values[0], where=self.span(start)) if isinstance(values[0], Call) else values[0]
 
     def opens_query(self) -> bool:

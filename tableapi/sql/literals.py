@@ -94,6 +94,16 @@ def timestamp(text: str) -> tuple[datetime.datetime, DataType]:
     return value, TimestampType(len(fraction), is_nullable=False)
 
 
+def nanosecond_timestamp(text: str) -> str | None:
+    """The text of a TIMESTAMP with more than six fractional digits, of which nine are kept (Flink); None of any other.
+
+    >>> nanosecond_timestamp("2024-01-01 00:00:00.1234567")
+    '2024-01-01 00:00:00.1234567'
+    """
+    match = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7,9})[0-9]*", text.strip())
+    return match[1] if match else None
+
+
 def _micros(fraction: str) -> int:
     if fraction[6:].strip("0"):
         raise ValueError("more than 6 fractional digits cannot be kept in a literal; cast a string instead")

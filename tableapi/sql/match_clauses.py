@@ -36,6 +36,7 @@ def plan_match(planner: TablePlanner, table: ast.MatchRecognize, names: Names) -
     if table.subsets:
         raise UnsupportedError("SUBSET is not supported", where=table.where, fix="name each variable in the measures")
     elements = _elements(table.pattern, table.where)
+    variables = {e.variable for e in elements}
     relation = planner.plan(table.table, names)
     queries = planner.queries
     clauses = MatchClauses(
@@ -43,7 +44,7 @@ def plan_match(planner: TablePlanner, table: ast.MatchRecognize, names: Names) -
         tuple(replace(item, arg=queries.expression(item.arg, relation, names)) for item in table.order_by),
         tuple((name, queries.expression(m, relation, names)) for name, m in table.measures),
         elements,
-        tuple((name, queries.expression(d, relation, names)) for name, d in table.define),
+        tuple((name, queries.expression(d, relation, names)) for name, d in table.define if name in variables),
         _skip(table.after_match),
         table.within,
     )

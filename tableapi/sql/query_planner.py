@@ -277,6 +277,7 @@ class QueryPlanner:
             case _:
                 if isinstance(expression, un.Call):
                     checks.call(expression)
+                    expression = _count_of_several(expression)
                 elif isinstance(expression, un.Over):
                     checks.over(expression)
                 return map_parts(expression, lambda part: self.expression(part, relation, names))
@@ -389,3 +390,12 @@ def _with_aliases(expression: un.Unresolved, items: Sequence[un.Unresolved]) -> 
         return map_parts(part, change)
 
     return expression if isinstance(expression, un.Name) else change(expression)
+
+
+def _count_of_several(call: un.Call) -> un.Call:
+    """`COUNT(a, b)` counts the rows in which no argument is NULL."""
+    if call.function.upper() != "COUNT" or len(call.args) < 2 or call.distinct:
+        return call
+    present = tuple(un.Call("IS_NOT_NULL", (a,), where=a.where) for a in call.args)
+    marked = un.Call("CASE", (un.Call("AND", present, where=call.where), un.Lit(1), un.Lit(None)), where=call.where)
+    return replace(call, args=(marked,))

@@ -13,14 +13,6 @@ from tableapi.sql.ddl_grammar import DdlGrammar
 
 _EXPLAIN_DETAILS = ("ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE")
 _SHOW_LISTS = ("CATALOGS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS", "MODULES", "JARS", "JOBS", "PROCEDURES", "MODELS")
-_NOT_YET = {
-    "CALL": "CALL",
-    "ANALYZE": "ANALYZE TABLE",
-    "UPDATE": "UPDATE",
-    "DELETE": "DELETE",
-    "TRUNCATE": "TRUNCATE TABLE",
-    "MERGE": "MERGE INTO",
-}
 
 
 class StatementGrammar(DdlGrammar):
@@ -40,8 +32,8 @@ class StatementGrammar(DdlGrammar):
         word = self.word()
         if self.kind() is TokenType.L_PAREN or word in ("SELECT", "WITH", "VALUES", "TABLE"):
             return self.query()
-        if word in _NOT_YET:
-            self.unsupported(_NOT_YET[word])
+        if word == "MERGE":
+            self.unsupported("MERGE INTO", fix="write the rows with INSERT INTO a table with a PRIMARY KEY")
         parser = _STATEMENTS.get(word)
         if parser is None:
             if self.at_end():
@@ -106,6 +98,8 @@ class StatementGrammar(DdlGrammar):
             self.expect("FOR")
         elif self.at_any(*_EXPLAIN_DETAILS):
             details = self.comma_list(lambda: self.expect_any(*_EXPLAIN_DETAILS))
+            if len(set(details)) < len(details):
+                self.fail("a detail of EXPLAIN stands twice", self._prev)
         inner = self._explained()
         return ast.ExplainClause(self.span(start), inner, details)
 
@@ -128,7 +122,7 @@ class StatementGrammar(DdlGrammar):
         start = self._curr
         self.expect_any("DESCRIBE", "DESC")
         is_extended = self.accept("EXTENDED")
-        if self.at("CATALOG") and self.is_name(1):
+        if self.at("CATALOG") and (self.is_name(1) or self.word(1) == "EXTENDED"):
             self._advance()
             is_extended = self.accept("EXTENDED") or is_extended
             return statements.DescribeCatalog(self.name("the name of a catalog"), is_extended)
@@ -138,8 +132,12 @@ class StatementGrammar(DdlGrammar):
         if self.at("JOB") and self.kind(1) is TokenType.STRING:
             self._advance()
             return statements.DescribeJob(self.string())
-        if self.at_any("MODEL", "CONNECTION", "DATABASE") and self.is_name(1):
-            self.unsupported(f"DESCRIBE {self.word()}")
+        if self.at("MODEL") and (self.is_name(1) or self.word(1) == "EXTENDED"):
+            self._advance()
+            is_extended = self.accept("EXTENDED") or is_extended
+            return ast.ModelClause(self.span(start), "describe", self.object_name("a model"))
+        if self.at_any("CONNECTION", "DATABASE") and (self.is_name(1) or self.word(1) == "EXTENDED"):
+            self.unsupported(f"DESCRIBE {self.word()}", fix="SHOW TABLES FROM … lists what is in a database")
         parts = self.object_name("a table")
         flags = frozenset({"extended"}) if is_extended else frozenset()
         return ast.ObjectClause(self.span(start), "DESCRIBE", parts, flags)
@@ -159,9 +157,8 @@ class StatementGrammar(DdlGrammar):
             return self._show_list("MATERIALIZED TABLES", start)
         if self.accept("PARTITIONS"):
             parts = self.object_name("a table")
-            if self.at("PARTITION"):
-                self.unsupported("SHOW PARTITIONS … PARTITION")
-            return ast.ObjectClause(self.span(start), "SHOW PARTITIONS", parts)
+            partition = self.partition_values() if self.accept("PARTITION") else ()
+            return ast.ShowClause(self.span(start), "PARTITIONS", parts, None, partition)
         if self.accept("COLUMNS"):
             self.expect_any("FROM", "IN")
             parts = self.object_name("a table")
@@ -185,9 +182,13 @@ class StatementGrammar(DdlGrammar):
         return self.string(), negated, word == "ILIKE"
 
     def _show_create(self, start: Token) -> Any:
-        if self.at_any("MODEL", "MATERIALIZED", "DATABASE", "CONNECTION"):
-            self.unsupported(f"SHOW CREATE {self.word()}")
-        word = self.expect_any("TABLE", "VIEW", "CATALOG")
+        if self.at_any("MATERIALIZED", "CONNECTION"):
+            self.refuse_object()
+        if self.at("DATABASE"):
+            self.unsupported("SHOW CREATE DATABASE")
+        word = self.expect_any("TABLE", "VIEW", "CATALOG", "MODEL")
+        if word == "MODEL":
+            return ast.ModelClause(self.span(start), "show", self.object_name("a model"))
         if word == "CATALOG":
             return statements.Show("CREATE CATALOG", catalog=self.name("the name of a catalog"))
         return ast.ObjectClause(self.span(start), f"SHOW CREATE {word}", self.object_name(f"a {word.lower()}"))
@@ -278,6 +279,11 @@ _STATEMENTS: dict[str, Callable[[StatementGrammar], Any]] = {
     "ADD": StatementGrammar._add_jar,
     "REMOVE": StatementGrammar._remove_jar,
     "STOP": StatementGrammar._stop,
+    "CALL": StatementGrammar.call_procedure,
+    "ANALYZE": StatementGrammar.analyze,
+    "TRUNCATE": StatementGrammar.truncate,
+    "DELETE": StatementGrammar.delete_rows,
+    "UPDATE": StatementGrammar.update_rows,
     "COMPILE": StatementGrammar._compile,
     "QUIT": StatementGrammar._client_command,
     "EXIT": StatementGrammar._client_command,

@@ -10,7 +10,8 @@ from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError,
 from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import Sink
 from tableapi.plan.scope import PlanContext, Relation, plain
-from tableapi.sql import ast, definitions, statements
+from tableapi.plan.traits import upsert_key
+from tableapi.sql import ast, definitions, object_planner, statements
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.query_planner import Names, QueryPlanner, located
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
@@ -31,6 +32,8 @@ class StatementPlanner:
 
     def _plan(self, clause: Any) -> statements.Statement:
         match clause:
+            case statements.Statement():
+                return clause
             case ast.Query():
                 return statements.Query(self.queries.plan(clause))
             case ast.InsertClause():
@@ -48,8 +51,20 @@ class StatementPlanner:
                 return self._rename(clause)
             case ast.FunctionClause():
                 return self._function(clause)
+            case ast.ObjectClause(action="TRUNCATE"):
+                return object_planner.truncate(self, clause)
             case ast.ObjectClause():
                 return self._object(clause)
+            case ast.ModelClause():
+                return object_planner.model(self, clause)
+            case ast.PartitionsClause():
+                return object_planner.partitions(self, clause)
+            case ast.CallClause():
+                return object_planner.call(self, clause)
+            case ast.AnalyzeClause():
+                return object_planner.analyze(self, clause)
+            case ast.ChangeClause():
+                return object_planner.change(self, clause)
             case ast.ShowClause():
                 return self._show(clause)
             case ast.ExplainClause(inner=inner, details=details):
@@ -60,7 +75,8 @@ class StatementPlanner:
             case _:
                 raise AssertionError(clause)
 
-    def _identifier(self, parts: Sequence[str], clause: ast.Clause) -> ObjectIdentifier:
+    def identifier(self, parts: Sequence[str], clause: ast.Clause) -> ObjectIdentifier:
+        """The full name of an object."""
         with located(clause.where):
             return self.catalog.qualify(parts)
 
@@ -73,8 +89,6 @@ class StatementPlanner:
         name = ".".join(clause.parts)
         if isinstance(target, ViewSpec):
             raise ValidationError(f"'{name}' is a view, it cannot be written", fix="insert into a table")
-        if clause.on_conflict is not None:
-            raise UnsupportedError(f"ON CONFLICT DO {clause.on_conflict} is not supported yet", fix="leave the clause out")
         if clause.overwrite and self.context.is_streaming:
             raise ValidationError("INSERT OVERWRITE needs batch mode", fix="use INSERT INTO, or a batch environment")
         options = self.queries.tables._option_hints(clause.hints)
@@ -93,9 +107,11 @@ class StatementPlanner:
                     fix=did_you_mean(key, target.partition_keys),
                 )
         relation = self.queries.plan(clause.query, Names(accepts_null=True))
-        return self.queries.builder.sink(
+        sink = self.queries.builder.sink(
             relation, target, overwrite=clause.overwrite, columns=columns, static_partition=partition
         )
+        _check_conflicts(clause, sink, self.context.is_streaming)
+        return sink
 
     def _target_column(self, parts: tuple[str, ...]) -> str:
         if len(parts) > 1:
@@ -108,13 +124,16 @@ class StatementPlanner:
         return value
 
     def _create_table(self, clause: ast.CreateTableClause) -> statements.CreateTable:
-        identifier = self._identifier(clause.parts, clause)
+        identifier = self.identifier(clause.parts, clause)
+        if clause.must_exist:
+            object_planner.table_of(self.queries, clause.parts, clause)
         spec = definitions.table_spec(
             identifier,
             clause.elements,
             options=dict(clause.options),
             partition_keys=clause.partition_keys,
             comment=clause.comment,
+            distributed=clause.distribution,
         )
         insert = None
         if clause.like is not None:
@@ -170,21 +189,23 @@ class StatementPlanner:
         return list(clause.names)
 
     def _create_view(self, clause: ast.CreateViewClause) -> statements.CreateView:
-        identifier = self._identifier(clause.parts, clause)
+        identifier = self.identifier(clause.parts, clause)
+        if clause.is_alter and not isinstance(self.queries.find(clause.parts, clause.where), ViewSpec):
+            raise ValidationError(f"'{clause.parts[-1]}' is a table", where=clause.where, fix="use ALTER TABLE")
         relation = self.queries.plan(clause.query)
         with located(clause.where):
             relation = self.queries.renamed(relation, None, clause.columns)
             _check_unique([c.name for c in relation.star()], "a view")
             relation = self._named_columns(relation)
         view = ViewSpec(identifier, relation, clause.sql, clause.comment)
-        return statements.CreateView(view, clause.is_temporary, clause.if_not_exists, clause.or_replace)
+        return statements.CreateView(view, clause.is_temporary, clause.if_not_exists, clause.or_replace, clause.is_alter)
 
     def _named_columns(self, relation: Relation) -> Relation:
         """A relation whose columns have their visible names in the plan too."""
         return plain(self.queries.node(relation))
 
     def _alter_table(self, clause: ast.AlterTableClause) -> statements.Statement:
-        found = self.catalog.find_table(self._identifier(clause.parts, clause))
+        found = self.catalog.find_table(self.identifier(clause.parts, clause))
         if found is None and clause.if_exists:
             return statements.Nothing()
         found = self.queries.find(clause.parts, clause.where)
@@ -194,7 +215,7 @@ class StatementPlanner:
             return statements.AlterTable(self._checked(definitions.altered(found, clause), clause))
 
     def _rename(self, clause: ast.RenameClause) -> statements.Statement:
-        old = self._identifier(clause.parts, clause)
+        old = self.identifier(clause.parts, clause)
         found = self.catalog.find_table(old)
         if found is None and clause.if_exists:
             return statements.Nothing()
@@ -203,11 +224,11 @@ class StatementPlanner:
             kind = "view" if isinstance(found, ViewSpec) else "table"
             raise ValidationError(f"'{clause.parts[-1]}' is a {kind}", where=clause.where, fix=f"use ALTER {kind.upper()}")
         parts = clause.new_parts if len(clause.new_parts) > 1 else (old.catalog, old.database, clause.new_parts[0])
-        return statements.RenameTable(old, self._identifier(parts, clause), clause.is_view)
+        return statements.RenameTable(old, self.identifier(parts, clause), clause.is_view)
 
     def _function(self, clause: ast.FunctionClause) -> statements.Statement:
         name = clause.parts[-1]
-        identifier = None if clause.is_system else self._identifier(clause.parts, clause)
+        identifier = None if clause.is_system else self.identifier(clause.parts, clause)
         if clause.path is None:
             return statements.DropFunction(name, identifier, clause.is_temporary, clause.is_system, clause.conditional)
         return statements.CreateFunction(
@@ -219,11 +240,13 @@ class StatementPlanner:
             clause.is_system,
             if_not_exists=clause.conditional and not clause.is_alter,
             or_replace=clause.is_alter,
+            if_exists=clause.conditional and clause.is_alter,
             resources=clause.resources,
+            options=dict(clause.options),
         )
 
     def _object(self, clause: ast.ObjectClause) -> statements.Statement:
-        identifier = self._identifier(clause.parts, clause)
+        identifier = self.identifier(clause.parts, clause)
         match clause.action:
             case "DROP TABLE":
                 return statements.DropTable(identifier, "temporary" in clause.flags, "if-exists" in clause.flags)
@@ -238,10 +261,15 @@ class StatementPlanner:
 
     def _show(self, clause: ast.ShowClause) -> statements.Show:
         like = None if clause.like is None else statements.LikePattern(*clause.like)
+        if clause.kind == "PARTITIONS":
+            assert clause.source is not None
+            table = object_planner.table_of(self.queries, clause.source, clause)
+            values = object_planner.partition_values(table, clause.partition, clause)
+            return statements.Show(clause.kind, table.identifier, partition=values)
         if clause.kind == "COLUMNS":
             assert clause.source is not None
             self.queries.find(clause.source, clause.where)
-            return statements.Show(clause.kind, self._identifier(clause.source, clause), like=like)
+            return statements.Show(clause.kind, self.identifier(clause.source, clause), like=like)
         catalog = database = None
         if clause.source is not None:
             if len(clause.source) > 2 or (clause.kind == "DATABASES" and len(clause.source) > 1):
@@ -249,6 +277,27 @@ class StatementPlanner:
             *before, last = clause.source
             catalog, database = (last, None) if clause.kind == "DATABASES" else (before[0] if before else None, last)
         return statements.Show(clause.kind, None, catalog, database, like)
+
+
+def _check_conflicts(clause: ast.InsertClause, sink: Sink, is_streaming: bool) -> None:
+    """Rows of one key meet only where the query's own key is another than the table's; the newest stays (DO DEDUPLICATE)."""
+    if clause.on_conflict is None:
+        return
+    if is_streaming and not sink.table.primary_key:
+        raise ValidationError(
+            f"ON CONFLICT needs a primary key, '{sink.table.identifier.name}' has none",
+            where=clause.where,
+            fix="leave the clause out: without a key no rows conflict",
+        )
+    if clause.on_conflict == "DEDUPLICATE" or not sink.table.primary_key:
+        return
+    own_key = upsert_key(sink.input)
+    if own_key is None or set(own_key) != set(sink.table.primary_key):
+        raise UnsupportedError(
+            f"ON CONFLICT DO {clause.on_conflict} is not supported where the query's key is not the table's",
+            exists=f"key of the table: {', '.join(sink.table.primary_key)}; of the query: {', '.join(own_key or ()) or 'none'}",
+            fix="ON CONFLICT DO DEDUPLICATE keeps the newest row of a key",
+        )
 
 
 def _check_unique(names: Sequence[str], what: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tableapi.sql.catalog_reader import ViewSpec
-from tableapi.tablespec import ObjectIdentifier, TableSpec
+from tableapi.tablespec import ObjectIdentifier, TableColumn, TableSpec
 
 if TYPE_CHECKING:
     from tableapi.plan.nodes import Sink
@@ -35,7 +35,7 @@ class Query(Statement):
 
 @dataclass(frozen=True)
 class Insert(Statement):
-    """INSERT INTO or INSERT OVERWRITE: a job that writes a table. `sink.table` is the target."""
+    """INSERT INTO, INSERT OVERWRITE, UPDATE or DELETE: a job that writes a table. `sink.table` is the target."""
 
     sink: Sink
 
@@ -60,12 +60,13 @@ class CreateTable(Statement):
 
 @dataclass(frozen=True)
 class CreateView(Statement):
-    """CREATE VIEW, and ALTER VIEW … AS (then `or_replace` is set and the view must exist)."""
+    """CREATE VIEW, and ALTER VIEW … AS (then `is_alter` is set and the view must exist)."""
 
     view: ViewSpec
     is_temporary: bool = False
     if_not_exists: bool = False
     or_replace: bool = False
+    is_alter: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,11 @@ class CreateFunction(Statement):
     is_system: bool = False
     if_not_exists: bool = False
     or_replace: bool = False
+    if_exists: bool = False
+    """Whether an ALTER FUNCTION of a missing function does nothing."""
     resources: tuple[tuple[str, str], ...] = ()
     """(JAR | FILE | ARCHIVE | ARTIFACT, URI) pairs."""
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,78 @@ class AlterCatalog(Statement):
 
 
 @dataclass(frozen=True)
+class CreateModel(Statement):
+    """CREATE MODEL. A catalog keeps its description; calling a model is not supported."""
+
+    identifier: ObjectIdentifier
+    inputs: tuple[TableColumn, ...] | None
+    outputs: tuple[TableColumn, ...] | None
+    options: Mapping[str, str] = field(hash=False)
+    comment: str | None = None
+    is_temporary: bool = False
+    if_not_exists: bool = False
+
+
+@dataclass(frozen=True)
+class AlterModel(Statement):
+    """ALTER MODEL … SET or RESET."""
+
+    identifier: ObjectIdentifier
+    set_options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    reset_keys: tuple[str, ...] = ()
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
+class RenameModel(Statement):
+    """ALTER MODEL … RENAME TO."""
+
+    identifier: ObjectIdentifier
+    new_identifier: ObjectIdentifier
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
+class DropModel(Statement):
+    """DROP MODEL."""
+
+    identifier: ObjectIdentifier
+    is_temporary: bool = False
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
+class DescribeModel(Statement):
+    """DESCRIBE MODEL."""
+
+    identifier: ObjectIdentifier
+
+
+@dataclass(frozen=True)
+class AlterPartitions(Statement):
+    """ALTER TABLE … ADD or DROP PARTITION: values of all partition columns, as text, and (when added) properties."""
+
+    identifier: ObjectIdentifier
+    partitions: tuple[tuple[Mapping[str, str], Mapping[str, str]], ...] = field(hash=False)
+    is_drop: bool = False
+    conditional: bool = False
+
+
+MEASURES = ("count", "distinct", "min", "max", "average_length", "max_length")
+"""What ANALYZE TABLE computes of a column."""
+
+
+@dataclass(frozen=True)
+class Analyze(Statement):
+    """ANALYZE TABLE. `rows` gives, per partition: the partition keys, the number of rows, and MEASURES of each of `columns`."""
+
+    identifier: ObjectIdentifier
+    rows: Relation
+    columns: tuple[str, ...]
+    partition_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Nothing(Statement):
     """A statement with nothing to do: ALTER TABLE IF EXISTS of a table that does not exist."""
 
@@ -276,6 +352,7 @@ SHOW_KINDS = (
     "CREATE TABLE",
     "CREATE VIEW",
     "CREATE CATALOG",
+    "CREATE MODEL",
 )
 """Every `Show.kind`."""
 
@@ -284,8 +361,8 @@ SHOW_KINDS = (
 class Show(Statement):
     """SHOW. `kind` is one of SHOW_KINDS.
 
-    `identifier`: the table of COLUMNS, PARTITIONS, CREATE TABLE, CREATE VIEW. `catalog`, `database`: where to look (FROM/IN;
-    None: the current one); `catalog` is also the subject of CREATE CATALOG.
+    `identifier`: the table of COLUMNS, PARTITIONS, CREATE TABLE, CREATE VIEW, or the model of CREATE MODEL. `catalog`,
+    `database`: where to look (FROM/IN; None: the current one); `catalog` is also the subject of CREATE CATALOG.
     """
 
     kind: str
@@ -293,6 +370,8 @@ class Show(Statement):
     catalog: str | None = None
     database: str | None = None
     like: LikePattern | None = None
+    partition: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Of PARTITIONS: values that the partitions must have."""
 
 
 @dataclass(frozen=True)
@@ -323,7 +402,7 @@ class DescribeFunction(Statement):
 class Explain(Statement):
     """EXPLAIN. `details`: ESTIMATED_COST, CHANGELOG_MODE, JSON_EXECUTION_PLAN, PLAN_ADVICE. `inner`: what is explained."""
 
-    inner: Query | Insert | StatementSet | CreateTable
+    inner: Query | Insert | StatementSet | CreateTable | ExecutePlan
     details: tuple[str, ...] = ()
 
 

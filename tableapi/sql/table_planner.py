@@ -183,6 +183,7 @@ class TablePlanner:
 
     def _join_with(self, left: Relation, table: ast.Joined, names: Names) -> Relation:
         kind = JoinKind.INNER if table.kind == "CROSS" else JoinKind[table.kind]
+        table = _condition_inside(table, kind)
         right, alias, columns = _without_alias(table.right)
         match right:
             case ast.UnnestTable():
@@ -273,8 +274,6 @@ class TablePlanner:
             raise ValidationError(
                 f"a {kind.value} JOIN with a function of the left row has no meaning", fix="use CROSS JOIN or LEFT JOIN"
             )
-        if kind is JoinKind.LEFT and not _is_true(table.condition):
-            raise UnsupportedError("LEFT JOIN with a table function takes only ON TRUE", fix="filter with WHERE")
         return kind is JoinKind.LEFT
 
     def _filtered(self, joined: Relation, table: ast.Joined, names: Names) -> Relation:
@@ -345,6 +344,21 @@ class TablePlanner:
 
 def _without_alias(table: ast.TableReference) -> tuple[ast.TableReference, str | None, Sequence[str]]:
     return (table.table, table.alias, table.columns) if isinstance(table, ast.Aliased) else (table, None, ())
+
+
+def _condition_inside(table: ast.Joined, kind: JoinKind) -> ast.Joined:
+    """LEFT JOIN with something computed per left row: the condition chooses among its rows, before the left row is kept."""
+    right, alias, _ = _without_alias(table.right)
+    is_per_row = isinstance(right, ast.UnnestTable) or (isinstance(right, ast.Derived) and right.lateral)
+    is_per_row = is_per_row or (isinstance(right, ast.TableFunction) and right.name.upper() not in _TABLE_PARAMETERS)
+    if kind is not JoinKind.LEFT or not is_per_row or table.condition is None or _is_true(table.condition):
+        return table
+    where = table.condition.where
+    chosen = ast.Select(where, items=(un.Star(where=where),), source=table.right, condition=table.condition)
+    inner: ast.TableReference = ast.Derived(where, chosen, lateral=True)
+    if alias is not None:
+        inner = ast.Aliased(where, inner, alias)
+    return replace(table, right=inner, condition=un.Lit(True, where=where))
 
 
 def _conjuncts(condition: un.Unresolved) -> list[un.Unresolved]:

@@ -47,6 +47,8 @@ DIFFERENT = {
     "SELECT SUM(qty) FILTER (WHERE qty > 1) OVER (ORDER BY ts) FROM orders": "FILTER before OVER has a plain meaning",
     "SELECT COUNT(*) FROM TABLE(HOP(TABLE orders, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '20' SECOND)) "
     "GROUP BY window_start, window_end": LATER,
+    "SELECT COUNT(qty, oid) FROM orders": "counts the rows in which no argument is NULL; Flink does so where one cannot be NULL",
+    "SELECT * FROM nest LEFT JOIN UNNEST(nums) AS u(a) ON a > 1": "the condition chooses among the elements of a row",
     "SELECT ts - ts FROM orders": "the difference of timestamps is an interval here, also without a qualifier",
     "SELECT TUMBLE_PROCTIME(ts, INTERVAL '1' MINUTE), COUNT(*) FROM orders GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)": (
         "an event-time window has no processing time"

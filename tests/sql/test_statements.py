@@ -144,7 +144,9 @@ def test_views(made: MemoryCatalog) -> None:
         made.parse("CREATE VIEW w (a, b, c) AS SELECT oid, cust FROM orders")
     replaced = made.parse("ALTER VIEW v AS SELECT 1 AS z")
     assert isinstance(replaced, st.CreateView)
-    assert replaced.or_replace
+    assert replaced.is_alter
+    with pytest.raises(ValidationError, match="'orders' is a table"):
+        made.parse("ALTER VIEW orders AS SELECT 1 AS z")
     with pytest.raises(ValidationError, match="is a view"):
         made.parse("INSERT INTO v SELECT 1, 'a'")
 
@@ -170,8 +172,19 @@ def test_insert(made: MemoryCatalog) -> None:
         with pytest.raises(ValidationError, match=message) as caught:
             made.parse(text)
         assert caught.value.where is not None
-    with pytest.raises(UnsupportedError, match="ON CONFLICT"):
-        made.parse("INSERT INTO s SELECT 1, 'a', 'b' ON CONFLICT DO NOTHING")
+
+
+def test_conflicts_of_keys(made: MemoryCatalog) -> None:
+    """Flink: only a table with a key has conflicts; where the query has the same key, there are none."""
+    made.run("CREATE TABLE k (id INT PRIMARY KEY NOT ENFORCED, n BIGINT) WITH ('connector' = 'x')")
+    grouped = "INSERT INTO k SELECT qty, COUNT(*) FROM orders WHERE qty IS NOT NULL GROUP BY qty"
+    for action in ("NOTHING", "ERROR", "DEDUPLICATE"):
+        assert isinstance(made.parse(f"{grouped} ON CONFLICT DO {action}"), st.Insert)
+    made.parse("INSERT INTO k SELECT oid, 1 FROM orders ON CONFLICT DO DEDUPLICATE")
+    with pytest.raises(UnsupportedError, match="ON CONFLICT DO NOTHING"):
+        made.parse("INSERT INTO k SELECT oid, 1 FROM orders ON CONFLICT DO NOTHING")
+    with pytest.raises(ValidationError, match="needs a primary key"):
+        made.parse("INSERT INTO customers SELECT 'a', 'b' ON CONFLICT DO DEDUPLICATE")
 
 
 def test_overwrite_in_batch() -> None:
