@@ -30,7 +30,7 @@ def _hash_words(words: Any, row: int) -> Any:
 
 
 @kernel
-def _same_words(a: Any, i: int, b: Any, j: int) -> bool:
+def _same_words(a: Any, i: Any, b: Any, j: Any) -> bool:
     for c in range(a.shape[1]):  # noqa: SIM110 (compiled)
         if a[i, c] != b[j, c]:
             return False

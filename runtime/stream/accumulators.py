@@ -1,7 +1,7 @@
 """Running values of aggregates, one value per slot: counts, sums, extremes, edges, and bags of values.
 
 Each class keeps one `registry.Accumulator` for many groups; `update` takes a batch of (slot, input, sign), `read` gives the
-running values. Fixed-width values live in NumPy arrays and are updated by kernels; values of other types are folded per batch
+running values. Fixed-width values live in records by slot and are updated by kernels; values of other types are folded per batch
 by Polars and kept in a heap column. MIN, MAX, FIRST and LAST of an input that retracts keep all values in a bag.
 Imports `runtime.state` and the registry's declarations.
 """
@@ -18,6 +18,7 @@ from tableapi.functions.registry import AccumulatorKind
 from tableapi.runtime.state.columns import Ids, from_arrays, grown, make_column, storage_dtype, to_arrays, writable
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.ordering import OrderedRows
+from tableapi.runtime.state.records import SlotRecords
 from tableapi.runtime.state.row_store import NONE, Chains, RowStore
 from tableapi.runtime.state.sorted_buffers import SortedBuffers
 
@@ -73,16 +74,18 @@ class _Saved:
 class Count(_Saved):
     """COUNT: rows (or values that are not NULL)."""
 
-    def __init__(self, dtype: pl.DataType) -> None:
-        self._dtype = dtype
-        self._counts = np.zeros(0, dtype=np.int64)
+    def __init__(self, dtype: pl.DataType, records: SlotRecords) -> None:
+        self._dtype, self._records = dtype, records
+        self._field = records.add(np.dtype(np.int64))
+        self._counts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     @property
     def size_bytes(self) -> int:
         return self._counts.nbytes
 
     def reserve(self, bound: int) -> None:
-        self._counts = grown(self._counts, bound)
+        self._records.reserve(bound)
+        self._counts = self._records.field(self._field)
 
     def update(self, slots: Ids, values: pl.Series | None, signs: Signs) -> None:
         from tableapi.runtime.state import kernels
@@ -94,10 +97,6 @@ class Count(_Saved):
 
     def read(self, slots: Ids) -> pl.Series:
         return from_arrays("value", self._counts[slots], _ALL_VALID, self._dtype)
-
-    def raw(self, slots: Ids) -> npt.NDArray[np.int64]:
-        """The counts as an array."""
-        return self._counts[slots]
 
     def merged(self, slots: Ids, groups: Ids, count: int) -> pl.Series:
         totals = np.zeros(count, dtype=np.int64)
@@ -119,16 +118,20 @@ class Count(_Saved):
 class NumericSum(_Saved):
     """SUM of integers (wrapping) or floating point numbers; 0 when there are none."""
 
-    def __init__(self, dtype: pl.DataType) -> None:
-        self._dtype = dtype
-        self._sums: npt.NDArray[Any] = np.zeros(0, dtype=storage_dtype(dtype))
+    def __init__(self, dtype: pl.DataType, records: SlotRecords) -> None:
+        storage = storage_dtype(dtype)
+        assert storage is not None
+        self._dtype, self._records = dtype, records
+        self._field = records.add(storage)
+        self._sums: npt.NDArray[Any] = np.zeros(0, dtype=storage)
 
     @property
     def size_bytes(self) -> int:
         return self._sums.nbytes
 
     def reserve(self, bound: int) -> None:
-        self._sums = grown(self._sums, bound)
+        self._records.reserve(bound)
+        self._sums = self._records.field(self._field)
 
     def update(self, slots: Ids, values: pl.Series | None, signs: Signs) -> None:
         from tableapi.runtime.state import kernels
@@ -160,17 +163,21 @@ class NumericSum(_Saved):
 class NumericChoice(_Saved):
     """MIN, MAX, FIRST or LAST of fixed-width values that are only added; NULL when there are none."""
 
-    def __init__(self, kind: AccumulatorKind, dtype: pl.DataType) -> None:
-        self._kind, self._dtype = kind, dtype
-        self._values: npt.NDArray[Any] = np.zeros(0, dtype=storage_dtype(dtype))
-        self._has = np.zeros(0, dtype=np.bool_)
+    def __init__(self, kind: AccumulatorKind, dtype: pl.DataType, records: SlotRecords) -> None:
+        storage = storage_dtype(dtype)
+        assert storage is not None
+        self._kind, self._dtype, self._records = kind, dtype, records
+        self._fields = records.add(storage), records.add(np.dtype(np.bool_))
+        self._values: npt.NDArray[Any] = np.zeros(0, dtype=storage)
+        self._has: npt.NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     @property
     def size_bytes(self) -> int:
         return self._values.nbytes + self._has.nbytes
 
     def reserve(self, bound: int) -> None:
-        self._values, self._has = grown(self._values, bound), grown(self._has, bound, False)
+        self._records.reserve(bound)
+        self._values, self._has = (self._records.field(f) for f in self._fields)
 
     def update(self, slots: Ids, values: pl.Series | None, signs: Signs) -> None:
         assert values is not None
@@ -478,14 +485,14 @@ def gather_or_null(rows: RowStore, name: str, ids: Ids) -> pl.Series:
     return values if present.all() else spread_or_null(values, present)
 
 
-def running_value(kind: AccumulatorKind, dtype: pl.DataType, retracts: bool) -> RunningValue:
-    """The class that keeps an accumulator of that kind and type."""
+def running_value(kind: AccumulatorKind, dtype: pl.DataType, retracts: bool, records: SlotRecords) -> RunningValue:
+    """What keeps an accumulator of that kind and type. `records`: where it may keep numbers, beside those of other accumulators."""
     if kind is AccumulatorKind.COUNT:
-        return Count(dtype)
+        return Count(dtype, records)
     if kind is AccumulatorKind.SUM:
-        return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericSum(dtype)
+        return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericSum(dtype, records)
     if retracts and kind in (AccumulatorKind.MIN, AccumulatorKind.MAX):
         return RetractableExtreme(kind, dtype)
     if kind is AccumulatorKind.VALUES or retracts:
         return Bag(kind, dtype, retracts)
-    return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericChoice(kind, dtype)
+    return HeapFold(kind, dtype) if storage_dtype(dtype) is None else NumericChoice(kind, dtype, records)

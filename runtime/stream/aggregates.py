@@ -19,6 +19,7 @@ from tableapi.plan.nodes import NamedAgg
 from tableapi.plan.rex import AggCall
 from tableapi.runtime.expressions import aggregate_of, exact, finish_aggregate, lower
 from tableapi.runtime.state.columns import Ids, pick
+from tableapi.runtime.state.records import SlotRecords
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
 from tableapi.runtime.stream.distinct_rows import Change, DistinctRows
@@ -78,7 +79,7 @@ class _Input:
     value: RunningValue
     kind: AccumulatorKind
     dtype: pl.DataType
-    make: Callable[[bool], RunningValue]
+    make: Callable[[bool, SlotRecords], RunningValue]
     column: str
     plain: str | None
     """The input's column that the expression is, when it is nothing else."""
@@ -122,6 +123,7 @@ class AggregateSet:
         self._calls: list[_Call] = []
         self._bound = 0
         self._columns: list[_Input] = []
+        self._records = SlotRecords()
         for number, aggregate in enumerate(aggregates):
             if is_partial:
                 self._add_partial(aggregate.name, aggregate.call, number)
@@ -204,7 +206,7 @@ class AggregateSet:
         is_incremental &= not self._merges or runner.can_merge
         kind, key, arguments = AccumulatorKind.VALUES, (id(call),), pl.struct(inputs)
         if is_incremental:
-            column = self._keep(source, key, arguments, kind, pl.Struct(fields), lambda retracts: PythonValue(runner))
+            column = self._keep(source, key, arguments, kind, pl.Struct(fields), lambda retracts, records: PythonValue(runner))
             return pl.col(column)
         make = partial(running_value, kind, pl.Struct(fields))
         column = self._keep(source, key, arguments, kind, pl.Struct(fields), make)
@@ -217,10 +219,12 @@ class AggregateSet:
         expression: pl.Expr | None,
         kind: AccumulatorKind,
         dtype: pl.DataType,
-        make: Callable[[bool], RunningValue],
+        make: Callable[[bool, SlotRecords], RunningValue],
     ) -> str:
         plain = self._plain_column(expression, None if kind is AccumulatorKind.COUNT else dtype)
-        made = _Input(key, expression, make(self._retracts), kind, dtype, make, f"__running_{len(self._columns)}", plain)
+        made = _Input(
+            key, expression, make(self._retracts, self._records), kind, dtype, make, f"__running_{len(self._columns)}", plain
+        )
         source.inputs.append(made)
         read = [] if expression is None else expression.meta.root_names()
         source.columns = list(dict.fromkeys([*source.columns, *read]))
@@ -345,7 +349,7 @@ class AggregateSet:
         into = keyed["__group"].to_numpy().astype(np.int64)
         columns = []
         for i in source.inputs:
-            fresh = i.make(False)
+            fresh = i.make(False, SlotRecords())
             fresh.reserve(count)
             fresh.update(into, inputs.get(i.column), ALL_ADDED)
             columns.append(fresh.read(np.arange(count)).alias(i.column))
