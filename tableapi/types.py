@@ -416,6 +416,17 @@ class RowType(DataType):
 
 
 @dataclass(frozen=True, repr=False)
+class StructuredType(RowType):
+    """A record of named fields that belongs to a class: a ROW that unifies with records of its own class only."""
+
+    class_name: str = ""
+
+    def _summary(self) -> str:
+        name = self.class_name.replace("'", "''")
+        return "STRUCTURED<" + ", ".join([f"'{name}'", *map(str, self.fields)]) + ">"
+
+
+@dataclass(frozen=True, repr=False)
 class VariantType(_Simple):
     """Semi-structured data. Stored as its JSON text."""
 
@@ -584,6 +595,18 @@ class DataTypes:
     @staticmethod
     def ROW(row_fields: list[RowField] | None = None, nullable: bool = True) -> RowType:
         return RowType(tuple(row_fields or ()), is_nullable=nullable)
+
+    @staticmethod
+    def STRUCTURED(class_name: str, row_fields: list[RowField] | None = None, nullable: bool = True) -> StructuredType:
+        return StructuredType(tuple(row_fields or ()), class_name, is_nullable=nullable)
+
+    @staticmethod
+    def VARIANT(nullable: bool = True) -> VariantType:
+        return VariantType(is_nullable=nullable)
+
+    @staticmethod
+    def BITMAP(nullable: bool = True) -> BitmapType:
+        return BitmapType(is_nullable=nullable)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from tableapi.functions.signatures import (
     Param,
     first,
     overload,
+    param,
     signature,
 )
 from tableapi.plan.rex import Literal, Ref, Rex, walk
@@ -54,6 +55,8 @@ from tableapi.types import (
     VarCharType,
 )
 
+_EXACT_NUMBER = param("an integer or a DECIMAL", IntegralType, DecimalType, null_as=IntType())
+
 Derivation = Callable[[DecimalType, DecimalType], DecimalType]
 
 
@@ -75,10 +78,11 @@ def _binary_number(derive: Derivation) -> Signature:
 
 
 def _mod_signature(args: Sequence[Rex]) -> Resolved:
-    """Of whole numbers the result has the divisor's type, which always holds it."""
+    """Of whole numbers the result has the divisor's type, which always holds it. Exact numbers only (Flink)."""
+    signature(_EXACT_NUMBER, _EXACT_NUMBER, result=first)(args)
     checked = _binary_number(decimal_mod)(args)
     divisor = args[1].type
-    if isinstance(divisor, IntegralType) and not isinstance(checked.result, FractionalType) and _is_whole(checked.result):
+    if isinstance(divisor, IntegralType) and _is_whole(checked.result):
         return replace(checked, result=divisor.with_nullability(checked.result.is_nullable))
     return checked
 
@@ -206,19 +210,7 @@ def _divide(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return decimals.from_unscaled(decimals.divide_half_up(dividend, decimals.unscaled(divisor)), result)
 
 
-def _fmod(pairs: pl.Series) -> pl.Series:
-    left, right = pairs.struct.field("l").to_numpy(), pairs.struct.field("r").to_numpy()
-    with np.errstate(all="ignore"):
-        values = pl.Series(pairs.name, np.fmod(left, right))
-    missing = pairs.struct.field("l").is_null() | pairs.struct.field("r").is_null()
-    return values.zip_with(~missing, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
-
-
 def _mod(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    if isinstance(call.type, FractionalType):
-        dtype = call.type.to_polars()
-        pair = pl.struct(args[0].alias("l"), args[1].alias("r"))
-        return pair.map_batches(_fmod, return_dtype=dtype, is_elementwise=True)
     divisor = _checked_divisor(args, call)
     types = _decimals_of(call)
     if types is None:
@@ -505,7 +497,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         "MOD",
         _mod_signature,
         _mod,
-        "Remainder; its sign is the dividend's. A zero divisor fails the query.",
+        "Remainder of two integers or decimals; its sign is the dividend's. A zero divisor fails the query.",
         api_name="mod",
         can_fail=True,
         examples=(("MOD(-7, 3)", "-1"),),

@@ -35,9 +35,12 @@ BITMAP = param("a BITMAP", BitmapType, null_as=BitmapType())
 _INTEGERS = Param(
     "an ARRAY<INT>",
     lambda t: (
-        isinstance(t, ArrayType)
-        and isinstance(t.element_type, IntegralType | NullType)
-        and getattr(t.element_type, "bits", 0) <= 32
+        isinstance(t, NullType)
+        or (
+            isinstance(t, ArrayType)
+            and isinstance(t.element_type, IntegralType | NullType)
+            and getattr(t.element_type, "bits", 0) <= 32
+        )
     ),
     lambda t: ArrayType(IntType()),
 )
@@ -66,11 +69,18 @@ def _from_bytes(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return each(args, from_bytes, _MEMBERS)
 
 
+def _combined(left: pl.Expr, right: pl.Expr, method: str) -> pl.Expr:
+    # Polars fails on a constant NULL.
+    known = left.is_not_null() & right.is_not_null()
+    none = pl.lit([], dtype=_MEMBERS)
+    return pl.when(known).then(getattr(left.fill_null(none).list, method)(right.fill_null(none)).list.sort())
+
+
 def _set_operation(name: str, method: str, doc: str) -> ScalarFunction:
     return ScalarFunction(
         name,
         signature(BITMAP, BITMAP, result=BitmapType()),
-        lambda args, call: getattr(args[0].list, method)(args[1]).list.sort(),
+        lambda args, call: _combined(args[0], args[1], method),
         doc,
         api_name=name.lower(),
         category="bitmap",

@@ -7,6 +7,7 @@ search stays one Polars expression. May import types, plan.typing and the siblin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -30,11 +31,14 @@ from tableapi.functions.signatures import (
 )
 from tableapi.functions.variant import element_of_variant
 from tableapi.plan.rex import Literal, Rex
-from tableapi.plan.typing import common_type
+from tableapi.plan.typing import can_cast, common_type
 from tableapi.types import (
+    MAX_LENGTH,
     ArrayType,
+    BitmapType,
     BooleanType,
     CharacterType,
+    CharType,
     DataType,
     IntegralType,
     IntType,
@@ -62,7 +66,7 @@ def _array(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 def _listed(values: Sequence[pl.Expr], element: DataType) -> pl.Expr:
     """A list of the values, also when they are lists themselves."""
-    if isinstance(element, _NESTED):
+    if element.to_polars().is_nested():
         wrapped = [pl.struct(v.alias("e")) for v in values]
         return pl.concat_list(wrapped).list.eval(pl.element().struct.field("e"))
     if isinstance(element, NullType):
@@ -107,15 +111,16 @@ def _row(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return pl.struct([a.alias(f.name) for a, f in zip(args, call.type.fields, strict=True)])
 
 
-def _field_index(args: Sequence[Rex]) -> int:
-    """The position of the field that the second argument (a name, or a number from 0) names."""
+def _field_index(args: Sequence[Rex], first: int = 0) -> int:
+    """The position of the field that the second argument (a name, or a number from `first`) names."""
     row, wanted = args[0].type, args[1]
     assert isinstance(row, RowType)
     value = wanted.value if isinstance(wanted, Literal) else None
     if isinstance(value, str) and value in row.field_names():
         return row.field_names().index(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(row.fields):
-        return value
+    position = value - first if isinstance(value, int) and not isinstance(value, bool) else -1
+    if 0 <= position < len(row.fields):
+        return position
     raise UnknownNameError(
         f"the row has no field {value!r}",
         where=wanted.where,
@@ -124,19 +129,19 @@ def _field_index(args: Sequence[Rex]) -> int:
     )
 
 
-def _get_signature(args: Sequence[Rex]) -> Resolved:
+def _get_signature(args: Sequence[Rex], first: int = 0) -> Resolved:
     _check_count(len(args), 2, 2)
     if not isinstance(args[0].type, RowType):
         raise TypeMismatchError(f"{args[0].type} has no fields", where=args[0].where)
-    field = args[0].type.fields[_field_index(args)].data_type
+    field = args[0].type.fields[_field_index(args, first)].data_type
     result = field.nullable() if args[0].type.is_nullable else field
     return Resolved((args[0].type, args[1].type), result)
 
 
-def _get(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+def _get(args: Sequence[pl.Expr], call: LoweringCall, first: int = 0) -> pl.Expr:
     row = call.args[0].type
     assert isinstance(row, RowType)
-    return args[0].struct.field(row.fields[_field_index(call.args)].name)
+    return args[0].struct.field(row.fields[_field_index(call.args, first)].name)
 
 
 def _at_signature(args: Sequence[Rex]) -> Resolved:
@@ -156,7 +161,7 @@ def _at_signature(args: Sequence[Rex]) -> Resolved:
                 raise TypeMismatchError(f"the key is {index.type}, the MAP has {key}", where=index.where)
             return Resolved((container, key.nullable()), value.nullable())
         case RowType():
-            return _get_signature(args)
+            return _get_signature(args, first=1)
         case VariantType():
             if not isinstance(index.type, IntegralType | CharacterType):
                 raise TypeMismatchError(f"a VARIANT is indexed by an integer or a name, not {index.type}", where=index.where)
@@ -167,7 +172,7 @@ def _at_signature(args: Sequence[Rex]) -> Resolved:
 def _at(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     container = call.args[0].type
     if isinstance(container, RowType):
-        return _get(args, call)
+        return _get(args, call, first=1)
     if isinstance(container, VariantType):
         return element_of_variant(args)
     if isinstance(container, ArrayType):
@@ -205,32 +210,39 @@ def _element(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return value.struct.field("key") if isinstance(call.args[0].type, MultisetType) else value
 
 
-def _with_element(
-    result: Callable[[ArrayType], DataType], is_nullable: bool | None = None
-) -> Callable[[Sequence[Rex]], Resolved]:
-    """(array, element): both take the common element type."""
+def _element_rule(result: Callable[[ArrayType, DataType], DataType]) -> Callable[[Sequence[Rex]], Resolved]:
+    """(array, value): the value takes the array's element type, to which it must widen."""
 
     def resolve(args: Sequence[Rex]) -> Resolved:
         _check_count(len(args), 2, 2)
-        if not isinstance(args[0].type, ArrayType):
-            raise TypeMismatchError(f"argument 1 is {args[0].type}, but an ARRAY is needed", where=args[0].where)
-        element = merge([args[0].type.element_type, args[1].type])
-        array = ArrayType(element)
-        nullable = any(a.type.is_nullable for a in args) if is_nullable is None else is_nullable
-        if is_nullable is None and array_result(result(array)):
-            nullable = args[0].type.is_nullable
-        return Resolved((array, element), result(array).with_nullability(nullable))
+        array, value = args[0].type, args[1].type
+        if not isinstance(array, ArrayType):
+            raise TypeMismatchError(f"argument 1 is {array}, but an ARRAY is needed", where=args[0].where)
+        element = value if isinstance(array.element_type, NullType) else array.element_type
+        if not can_cast(value, element, implicit=True):
+            raise TypeMismatchError(f"a {value.nullable()} is no element of {array.nullable()}", where=args[1].where)
+        wanted = element.with_nullability(value.is_nullable)
+        return Resolved((replace(array, element_type=element), wanted), result(replace(array, element_type=element), wanted))
 
     return resolve
 
 
-def array_result(data_type: DataType) -> bool:
-    """Whether a function gives back an array: it is then NULL only when its array is."""
-    return isinstance(data_type, ArrayType)
+def _with_added(array: ArrayType, value: DataType) -> DataType:
+    """The array with one more element, which may be NULL."""
+    if array.element_type.is_nullable or not value.is_nullable:
+        return array
+    return ArrayType(array.element_type.nullable())
 
 
-def _same_array(array: ArrayType) -> DataType:
+def _same_array(array: ArrayType, value: DataType) -> DataType:
     return array
+
+
+def _cut(value: pl.Expr, element: DataType) -> pl.Expr:
+    """A text as long as the elements of the array that it is added to."""
+    if isinstance(element, CharType):
+        return value.str.slice(0, element.length).str.pad_end(element.length)
+    return value.str.slice(0, element.length) if isinstance(element, VarCharType) and element.length < MAX_LENGTH else value
 
 
 def _one(value: pl.Expr, element: DataType) -> pl.Expr:
@@ -244,11 +256,13 @@ def _element_type(call: LoweringCall) -> DataType:
 
 
 def _append(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return args[0].list.concat(_one(args[1], _element_type(call)))
+    element = _element_type(call)
+    return args[0].list.concat(_one(_cut(args[1], element), element))
 
 
 def _prepend(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return _one(args[1], _element_type(call)).list.concat(args[0])
+    element = _element_type(call)
+    return _one(_cut(args[1], element), element).list.concat(args[0])
 
 
 def _contains(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -272,12 +286,12 @@ def _remove(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return with_needle.list.eval(element.filter(element.ne_missing(element.last())))
 
 
-def _same_arrays(least: int) -> Callable[[Sequence[Rex]], Resolved]:
-    """Arrays that take their common type, which is the result's."""
+def _same_arrays(count: int | None) -> Callable[[Sequence[Rex]], Resolved]:
+    """That many arrays (None: one or more) that take their common type, which is the result's."""
 
     def resolve(args: Sequence[Rex]) -> Resolved:
         checked = signature(ARRAY, rest=ARRAY, result=first)(args)
-        _check_count(len(args), least, None)
+        _check_count(len(args), count or 1, count)
         common = merge(list(checked.arg_types))
         return Resolved((common,) * len(args), common)
 
@@ -289,18 +303,20 @@ def _distinct(values: pl.Expr) -> pl.Expr:
 
 
 def _membership(args: Sequence[pl.Expr], call: LoweringCall, keep: bool) -> pl.Expr:
-    if isinstance(_element_type(call), _NESTED):
+    def chosen(left: list[Any], right: list[Any]) -> list[Any]:
+        made: list[Any] = []
+        for value in left:
+            if (value in right) == keep and value not in made:
+                made.append(value)
+        return made
 
-        def chosen(left: list[Any], right: list[Any]) -> list[Any]:
-            made: list[Any] = []
-            for value in left:
-                if (value in right) == keep and value not in made:
-                    made.append(value)
-            return made
-
-        return each(args, chosen, call.type.to_polars())
+    exact = each(args, chosen, call.type.to_polars())
+    if _element_type(call).to_polars().is_nested():
+        return exact
     both = args[0].list.set_intersection(args[1]) if keep else args[0].list.set_difference(args[1])
-    return _distinct(both)
+    # Polars moves NULLs to the end.
+    has_null = args[0].list.eval(pl.element().is_null()).list.any()
+    return pl.when(has_null).then(exact).otherwise(_distinct(both))
 
 
 def _union(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -321,12 +337,14 @@ def _join_signature(args: Sequence[Rex]) -> Resolved:
 
 
 def _join(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    # A constant array would be joined by the first row's separator only.
+    array = args[0] if call.is_constant(1) else pl.when(args[1].is_not_null()).then(args[0])
     if len(args) == 3:
         replacement = call.constant(2)
         if isinstance(replacement, str):
-            return args[0].list.eval(pl.element().fill_null(replacement)).list.join(args[1])
+            return array.list.eval(pl.element().fill_null(replacement)).list.join(args[1])
         return each(args, lambda parts, sep, new: sep.join(new if p is None else p for p in parts), pl.String())
-    return args[0].list.drop_nulls().list.join(args[1])
+    return array.list.drop_nulls().list.join(args[1])
 
 
 def _slice(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -418,10 +436,21 @@ def _map_union(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 def _extreme_signature(args: Sequence[Rex]) -> Resolved:
     checked = signature(ARRAY, result=first)(args)
-    assert isinstance(args[0].type, ArrayType)
-    if isinstance(args[0].type.element_type, _NESTED):
-        raise TypeMismatchError(f"values of type {args[0].type.element_type} have no order", where=args[0].where)
-    return Resolved(checked.arg_types, args[0].type.element_type.nullable())
+    return Resolved(checked.arg_types, _ordered_element(args[0]).nullable())
+
+
+def _sort_signature(args: Sequence[Rex]) -> Resolved:
+    checked = signature(ARRAY, BOOLEAN, BOOLEAN, optional=2, result=first)(args)
+    _ordered_element(args[0])
+    return checked
+
+
+def _ordered_element(array: Rex) -> DataType:
+    assert isinstance(array.type, ArrayType)
+    element = array.type.element_type
+    if isinstance(element, (*_NESTED, VariantType, BitmapType)):
+        raise TypeMismatchError(f"values of type {element} have no order", where=array.where)
+    return element
 
 
 def _array_function(name: str, rule: Any, lower: Any, doc: str, examples: tuple[tuple[str, str], ...] = ()) -> ScalarFunction:
@@ -495,12 +524,12 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
         examples=(("ELEMENT(ARRAY[5])", "5"),),
         category="collection",
     ),
-    _array_function("ARRAY_APPEND", _with_element(_same_array), _append, "The array with an element added at the end."),
-    _array_function("ARRAY_PREPEND", _with_element(_same_array), _prepend, "The array with an element added at the front."),
-    _array_function("ARRAY_CONCAT", _same_arrays(1), _concat, "The arrays joined; NULL when one is NULL."),
+    _array_function("ARRAY_APPEND", _element_rule(_with_added), _append, "The array with an element added at the end."),
+    _array_function("ARRAY_PREPEND", _element_rule(_with_added), _prepend, "The array with an element added at the front."),
+    _array_function("ARRAY_CONCAT", _same_arrays(None), _concat, "The arrays joined; NULL when one is NULL."),
     _array_function(
         "ARRAY_CONTAINS",
-        _with_element(lambda a: BooleanType()),
+        _element_rule(lambda array, value: BooleanType(is_nullable=array.is_nullable)),
         _contains,
         "Whether the array has the element (NULL is an element too).",
         (("ARRAY_CONTAINS(ARRAY[1, 2], 2)", "TRUE"),),
@@ -547,12 +576,12 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     _array_function(
         "ARRAY_POSITION",
-        _with_element(lambda a: IntType()),
+        _element_rule(lambda array, value: IntType(is_nullable=array.is_nullable or value.is_nullable)),
         _position,
         "Position (from 1) of the element, 0 when it is not there.",
         (("ARRAY_POSITION(ARRAY[5, 6], 6)", "2"),),
     ),
-    _array_function("ARRAY_REMOVE", _with_element(_same_array), _remove, "The array without the elements equal to a value."),
+    _array_function("ARRAY_REMOVE", _element_rule(_same_array), _remove, "The array without the elements equal to a value."),
     _array_function(
         "ARRAY_REVERSE", signature(ARRAY, result=first), lambda args, call: args[0].list.reverse(), "The array backwards."
     ),
@@ -564,7 +593,7 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     _array_function(
         "ARRAY_SORT",
-        signature(ARRAY, BOOLEAN, BOOLEAN, optional=2, result=first),
+        _sort_signature,
         _sort,
         "The array sorted: ascending (default) or descending; NULLs are first when ascending, or as the third argument says.",
     ),

@@ -1,4 +1,4 @@
-"""Java date patterns (`yyyy-MM-dd HH:mm:ss.SSS`): formatting and parsing, as Polars expressions.
+"""Java date patterns (`yyyy-MM-dd HH:mm:ss.SSS`): formatting, as Polars expressions.
 
 A pattern is split into fields once; each field becomes an expression, so nothing loops over rows. Names are English; weeks
 start on Sunday and the first one has the 1st of January (Java's US locale, which Flink uses).
@@ -6,71 +6,15 @@ start on Sunday and the first one has the 1st of January (Java's US locale, whic
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
 
 import polars as pl
 
 from tableapi.errors import ValidationError
-from tableapi.functions.text_parse import make_date
+from tableapi.functions.date_fields import BRACKETS, DAYS, MONTHS, Field, fields
 from tableapi.functions.zones import to_wall_clock
 
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DEFAULT_PATTERN = "yyyy-MM-dd HH:mm:ss"
-_LETTERS = "GuyYQqMLwWDdFEecabBhKkHmsSAnNVzOXxZ"
-
-
-class Field(NamedTuple):
-    """A run of one pattern letter, or literal text (`letter` is empty)."""
-
-    letter: str
-    width: int
-    text: str = ""
-
-
-@lru_cache(maxsize=512)
-def fields(pattern: str) -> tuple[Field, ...]:
-    """The fields of a pattern.
-
-    Raises:
-        ValidationError: A letter has no meaning, or a quote is not closed.
-    """
-    made: list[Field] = []
-    index = 0
-    while index < len(pattern):
-        char = pattern[index]
-        if char == "'":
-            end = pattern.find("'", index + 1)
-            if end < 0:
-                raise ValidationError(f"the quote in the date pattern '{pattern}' is not closed", fix="write '' for a quote")
-            made.append(Field("", 0, pattern[index + 1 : end] or "'"))
-            index = end + 1
-        elif char.isascii() and char.isalpha():
-            if char not in _LETTERS:
-                raise ValidationError(f"the date pattern '{pattern}' has the unknown letter '{char}'", fix="quote text: 'T'")
-            count = len(re.match(re.escape(char) + "+", pattern[index:])[0])  # type: ignore[index]
-            made.append(Field(char, count))
-            index += count
-        else:
-            made.append(Field("", 0, "" if char in "[]" else char))
-            index += 1
-    return tuple(made)
 
 
 def format_timestamp(value: pl.Expr, pattern: str, zone: str | None = None, instant: pl.Expr | None = None) -> pl.Expr:
@@ -78,9 +22,8 @@ def format_timestamp(value: pl.Expr, pattern: str, zone: str | None = None, inst
     known = _strftime(pattern)
     if known is not None:
         return value.dt.strftime(known)
-    parts = [
-        pl.lit(f.text) if not f.letter else _field_text(value, f, zone, instant) for f in fields(pattern) if f.letter or f.text
-    ]
+    shown = [f for f in fields(pattern) if f.letter not in BRACKETS]
+    parts = [_field_text(value, f, zone, instant) if f.letter else pl.lit(f.text) for f in shown]
     if not parts:
         return pl.when(value.is_not_null()).then(pl.lit(""))
     return pl.when(value.is_not_null()).then(pl.concat_str(parts))
@@ -112,6 +55,8 @@ def _strftime(pattern: str) -> str | None:
     """The pattern for Polars' own formatting, when it knows all fields."""
     parts = []
     for field in fields(pattern):
+        if field.letter in BRACKETS:
+            continue
         known = _STRFTIME.get((field.letter, field.width)) if field.letter else field.text.replace("%", "%%")
         if known is None:
             return None
@@ -206,139 +151,6 @@ def _zone_text(value: pl.Expr, field: Field, zone: str | None, instant: pl.Expr 
 def zoned_format(instant: pl.Expr, pattern: str, zone: str) -> pl.Expr:
     """An instant as text in a time zone."""
     return format_timestamp(to_wall_clock(instant, zone), pattern, zone, instant)
-
-
-_NUMERIC = "uyYMLDdHhKkmsSn"
-
-
-def _regex(pattern: str, is_lenient: bool) -> tuple[str, list[Field]]:
-    """A regular expression with a group for each field of a pattern."""
-    parts, found = ["^"], []
-    all_fields = fields(pattern)
-    for position, field in enumerate(all_fields):
-        if not field.letter:
-            parts.append(re.escape(field.text))
-            continue
-        found.append(field)
-        after = all_fields[position + 1] if position + 1 < len(all_fields) else None
-        before = all_fields[position - 1] if position else None
-        is_adjacent = any(n is not None and _is_number(n) for n in (before, after))
-        parts.append(f"({_field_regex(field, is_adjacent, is_lenient)})")
-    return "".join(parts) + ("" if is_lenient else "$"), found
-
-
-def _is_number(field: Field) -> bool:
-    return field.letter in _NUMERIC and bool(field.letter) and not (field.letter in "ML" and field.width > 2)
-
-
-def _field_regex(field: Field, is_adjacent: bool, is_lenient: bool) -> str:
-    letter, count = field.letter, field.width
-    if letter in "ML" and count > 2:
-        return "(?i:" + "|".join(m if count == 4 else m[:3] for m in MONTHS) + ")"
-    if letter in "Eec":
-        return "(?i:" + "|".join(d if count == 4 else d[:3] for d in DAYS) + ")"
-    if letter == "a":
-        return "(?i:AM|PM)"
-    if letter == "G":
-        return "(?i:AD|BC)"
-    if letter in "XxZ":
-        return r"Z|[+-]\d{2}:?\d{2}|[+-]\d{2}"
-    if letter not in _NUMERIC:
-        raise ValidationError(f"the date pattern letter '{letter}' cannot be read", fix="use y M d H h m s S a E")
-    if letter == "S" and not is_lenient:
-        return rf"[0-9]{{{count}}}"
-    if is_lenient:
-        return rf"[0-9]{{{count}}}" if is_adjacent else r"\s*[0-9]{1,18}"
-    if count == 1:
-        return r"[0-9]" if is_adjacent else r"[0-9]{1,9}"
-    return rf"[0-9]{{{count}}}"
-
-
-def parse_with_pattern(text: pl.Expr, pattern: str, *, is_lenient: bool) -> pl.Expr:
-    """A wall-clock timestamp (Datetime us) from text; NULL when it does not follow the pattern.
-
-    Args:
-        is_lenient: Java's SimpleDateFormat: text may follow, numbers may have fewer digits or be too large (month 13 is next
-            January). Else DateTimeFormatter: the whole text must follow the pattern; a day that the month lacks is its last.
-    """
-    regex, found = _regex(pattern, is_lenient)
-    values: dict[str, pl.Expr] = {}
-    minutes_east: pl.Expr | None = None
-    for index, field in enumerate(found, start=1):
-        raw = text.str.extract(regex, index)
-        if field.letter in "XxZ":
-            minutes_east = _offset_minutes(raw)
-        elif field.letter == "S":
-            values["S"] = _fraction_micros(raw, field.width, is_lenient)
-        elif field.letter == "a":
-            values["a"] = (raw.str.to_uppercase() == "PM").cast(pl.Int64)
-        elif field.letter in "ML" and field.width > 2:
-            names = [m[:3].lower() for m in MONTHS]
-            values["M"] = (
-                raw.str.slice(0, 3).str.to_lowercase().replace_strict(names, range(1, 13), default=None, return_dtype=pl.Int64)
-            )
-        elif field.letter not in "EecG":
-            number = raw.str.strip_chars().cast(pl.Int64, strict=False)
-            values[_SAME.get(field.letter, field.letter)] = _full_year(number, field) if field.letter in "yuY" else number
-    made = _assembled(values, is_lenient)
-    if minutes_east is not None:
-        made = made - pl.duration(minutes=minutes_east, time_unit="us")
-    return pl.when(text.str.contains(regex)).then(made)
-
-
-_PLAIN = r"^\s*([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?: ([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,9}))?)?\s*$"
-
-
-def parse_or_plain(text: pl.Expr, pattern: str) -> pl.Expr:
-    """A wall-clock timestamp from text in a pattern, or else (Flink falls back to it) in `yyyy-M-d[ H:m:s[.fraction]]`."""
-    values = {key: text.str.extract(_PLAIN, i).cast(pl.Int64, strict=False) for i, key in enumerate("yMdHms", start=1)}
-    values |= {key: values[key].fill_null(0) for key in "Hms"}
-    values["S"] = _fraction_micros(text.str.extract(_PLAIN, 7).fill_null("0"), 9, False)
-    is_plain = text.str.contains(_PLAIN) & values["M"].is_between(1, 12) & values["d"].is_between(1, 31)
-    plain = pl.when(is_plain).then(_assembled(values, True))
-    return pl.coalesce(parse_with_pattern(text, pattern, is_lenient=False), plain)
-
-
-_SAME = {"u": "y", "Y": "y", "L": "M"}
-
-
-def _full_year(number: pl.Expr, field: Field) -> pl.Expr:
-    return pl.when(number < 100).then(number + 2000).otherwise(number) if field.width == 2 else number
-
-
-def _fraction_micros(raw: pl.Expr, count: int, is_lenient: bool) -> pl.Expr:
-    if is_lenient:
-        return raw.str.strip_chars().cast(pl.Int64, strict=False) * 1000
-    return raw.str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64, strict=False)
-
-
-def _offset_minutes(raw: pl.Expr) -> pl.Expr:
-    digits = raw.str.replace_all("[^0-9]", "").str.pad_end(4, "0")
-    size = digits.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(2, 2).cast(pl.Int64, strict=False)
-    return pl.when(raw == "Z").then(0).when(raw.str.starts_with("-")).then(-size).otherwise(size)
-
-
-def _assembled(values: dict[str, pl.Expr], is_lenient: bool) -> pl.Expr:
-    """A timestamp from its parts; what is left out counts from 1970-01-01 00:00:00."""
-    year = values.get("y", pl.lit(1970, dtype=pl.Int64))
-    month = values.get("M", pl.lit(1, dtype=pl.Int64))
-    day = values.get("d", pl.lit(1, dtype=pl.Int64))
-    if "D" in values:
-        month, day, is_lenient = pl.lit(1, dtype=pl.Int64), values["D"], True
-    hour = values.get("H", pl.lit(0, dtype=pl.Int64))
-    if "h" in values or "K" in values:
-        hour = values.get("K", values.get("h", hour)) % 12 + 12 * values.get("a", pl.lit(0, dtype=pl.Int64))
-    if "k" in values:
-        hour = values["k"] % 24
-    minute, second = (values.get(x, pl.lit(0, dtype=pl.Int64)) for x in "ms")
-    micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + values.get("S", pl.lit(0, dtype=pl.Int64))
-    if is_lenient:
-        months = year * 12 + month - 1
-        start = make_date(months // 12, months % 12 + 1, pl.lit(1), is_lenient=False)
-        return start.cast(pl.Datetime("us")) + ((day - 1) * 86_400_000_000 + micros).cast(pl.Duration("us"))
-    exists = (hour < 24) & (minute < 60) & (second < 60)
-    date = make_date(year, month, day, is_lenient=True)
-    return pl.when(exists).then(date.cast(pl.Datetime("us")) + micros.cast(pl.Duration("us")))
 
 
 def varying_pattern(

@@ -24,7 +24,8 @@ def equal(left: pl.Expr, right: pl.Expr, data_type: DataType) -> pl.Expr:
     if isinstance(data_type, MapType | MultisetType):
         # A NULL value equals nothing (Flink).
         is_complete = ~left.list.eval(pl.element().struct.field("value").is_null()).list.any()
-        return (_sorted_entries(left) == _sorted_entries(right)) & is_complete
+        both = pl.when(left.is_not_null() & right.is_not_null())
+        return both.then((_sorted_entries(left) == _sorted_entries(right)) & is_complete)
     return left == right
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from tableapi.errors import ExecutionError, TypeMismatchError
-from tableapi.functions.json_text import quote, to_json
+from tableapi.functions.json_text import has_json, in_key_order, quote, to_json
 from tableapi.functions.jsonpath import Found, evaluate
-from tableapi.functions.jsontree import JsonError, is_scalar, parse, scalar_text, text_of
+from tableapi.functions.jsontree import JsonError, is_scalar, key_order, parse, scalar_text, text_of
 from tableapi.functions.registry import (
     Accumulator,
     AccumulatorKind,
@@ -233,6 +233,12 @@ def _query(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return by_row([call.guarded(args[0]), args[1]], read, call.type.to_polars())
 
 
+def _check_json(args: Sequence[Rex]) -> None:
+    for arg in args:
+        if not has_json(arg.type):
+            raise TypeMismatchError(f"{arg.type.nullable()} has no JSON form", where=arg.where, fix="cast it to STRING")
+
+
 def _is_raw(rex: Rex) -> bool:
     """Whether the expression is JSON itself and is put in as it is, not as a string."""
     if isinstance(rex, Cast) and rex.is_implicit:
@@ -252,17 +258,24 @@ def _object_signature(args: Sequence[Rex]) -> Resolved:
     for key in args[1::2]:
         if not isinstance(key.type, CharacterType):
             raise TypeMismatchError(f"a key is {key.type}, not a string", where=key.where)
+    _check_json(args[2::2])
     return Resolved(tuple(a.type for a in args), STRING.not_null())
 
 
 def _object(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     is_absent = call.constant(0) == "ABSENT"
-    members = []
+    names, members = [], []
     for index in range(1, len(args), 2):
         value = _member(args[index + 1], call.args[index + 1], call.session)
         text = value if is_absent else value.fill_null("null")
+        names.append(call.constant(index))
         members.append(pl.concat_str([quote(args[index]), pl.lit(":"), text]))
-    return _braced("{", members, "}")
+    if all(isinstance(n, str) for n in names):
+        last = dict(zip(names, members, strict=True))
+        return _braced("{", [last[n] for n in sorted(last, key=key_order)], "}")
+    entries = [pl.struct(a.alias("name"), m.alias("text")) for a, m in zip(args[1::2], members, strict=True)]
+    texts = pl.concat_list(entries).list.eval(in_key_order(pl.element()).drop_nulls())
+    return pl.concat_str([pl.lit("{"), texts.list.join(","), pl.lit("}")])
 
 
 def _braced(opening: str, members: Sequence[pl.Expr], closing: str) -> pl.Expr:
@@ -273,6 +286,7 @@ def _braced(opening: str, members: Sequence[pl.Expr], closing: str) -> pl.Expr:
 def _array_signature(args: Sequence[Rex]) -> Resolved:
     """(on null, element, ...)."""
     keyword(args, 0, ("NULL", "ABSENT"))
+    _check_json(args[1:])
     return Resolved(tuple(a.type for a in args), STRING.not_null())
 
 
@@ -282,8 +296,18 @@ def _array(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return _braced("[", [v if is_absent else v.fill_null("null") for v in values], "]")
 
 
+def _json_string_signature(args: Sequence[Rex]) -> Resolved:
+    checked = signature(ANY, result=STRING)(args)
+    _check_json(args)
+    return checked
+
+
 def _json_string(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return to_json(args[0], call.args[0].type, call.session)
+
+
+def _quote(text: str) -> str:
+    return json_module.dumps(text).replace("/", "\\/")
 
 
 def _unquote(text: str) -> str:
@@ -297,9 +321,9 @@ def _unquote(text: str) -> str:
 
 
 def _raw(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    def check(text: str) -> str:
+    def check(text: str) -> str | None:
         try:
-            return text_of(parse(text))
+            return text_of(parse(text)) if text.strip() else None
         except JsonError as error:
             raise ExecutionError(f"JSON(): {text!r} is not JSON: {error}", fix="pass JSON text") from None
 
@@ -314,17 +338,17 @@ def _entry(args: Sequence[pl.Expr], types: Sequence[DataType]) -> pl.Expr:
     value = to_json(args[-1], types[-1], SessionContext())
     text = pl.when(args[0] == "ABSENT").then(value).otherwise(value.fill_null("null"))
     if len(args) == 2:
-        return pl.struct(pl.lit(None, dtype=pl.String).alias("key"), text.alias("text"))
-    return pl.struct(args[1].alias("key"), pl.concat_str([quote(args[1]), pl.lit(":"), text]).alias("text"))
+        return pl.struct(pl.lit(None, dtype=pl.String).alias("name"), text.alias("text"))
+    return pl.struct(args[1].alias("name"), pl.concat_str([quote(args[1]), pl.lit(":"), text]).alias("text"))
 
 
-_ENTRY_TYPE = RowType((RowField("key", VarCharType()), RowField("text", VarCharType())))
+_ENTRY_TYPE = RowType((RowField("name", VarCharType()), RowField("text", VarCharType())))
 
 
 def _texts(entries: pl.Expr, is_object: bool) -> pl.Expr:
-    """The texts of a group's members; of equal keys the last one stays."""
-    kept = entries.filter(entries.struct.field("key").is_last_distinct()) if is_object else entries
-    return kept.struct.field("text").drop_nulls()
+    """The texts of a group's members."""
+    texts = in_key_order(entries) if is_object else entries.struct.field("text")
+    return texts.drop_nulls()
 
 
 def _aggregate(name: str, arity: int, brackets: str, default: str, doc: str) -> AggregateFunction:
@@ -412,7 +436,7 @@ FUNCTIONS: tuple[ScalarFunction | AggregateFunction, ...] = (
     ),
     ScalarFunction(
         "JSON_STRING",
-        signature(ANY, result=STRING),
+        _json_string_signature,
         _json_string,
         "The value as JSON text.",
         api_name="json_string",
@@ -422,7 +446,7 @@ FUNCTIONS: tuple[ScalarFunction | AggregateFunction, ...] = (
     ScalarFunction(
         "JSON_QUOTE",
         signature(TEXT, result=STRING),
-        lambda args, call: by_row(args, json_module.dumps, pl.String()),
+        lambda args, call: by_row(args, _quote, pl.String()),
         "The text as a JSON string literal, with characters beyond ASCII escaped.",
         api_name="json_quote",
         examples=(("JSON_QUOTE('a')", '"a"'),),

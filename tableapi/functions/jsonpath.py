@@ -34,11 +34,13 @@ class Path:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: from a value to the values that it leads to."""
+    """One step: from a value to the values that it leads to. `needs`: what the one value that a definite beginning of the
+    path leads to must be, or else the path leads nowhere."""
 
     name: str
     is_definite: bool
     follow: Callable[[Any], Iterator[Any]]
+    needs: type[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def compile_path(text: str) -> Path:
     """
     match = _MODE.match(text)
     is_strict = match is None or match[1].lower() == "strict"
-    return Path(is_strict, tuple(_steps((match[2] if match else text).strip())))
+    path = match[2].strip() if match else text
+    return Path(is_strict, tuple(_steps(path if path.startswith("$") or not path else f"$.{path}")))
 
 
 def evaluate(document: str, path_text: str) -> Found:
@@ -75,8 +78,13 @@ def evaluate(document: str, path_text: str) -> Found:
         root = parse(document)
     except JsonError as error:
         return Found(error=str(error)) if path.is_strict else Found(is_strict=False)
+    if root is None:
+        return Found(error="the document is null")
     try:
-        return Found(_read(root, path), is_strict=path.is_strict)
+        value = _read(root, path)
+        if value is None and path.is_strict:
+            return Found(error="null at the path")
+        return Found(value, is_strict=path.is_strict)
     except PathError as error:
         return Found(error=str(error)) if path.is_strict else Found(is_strict=False)
 
@@ -91,8 +99,14 @@ def _read(root: Any, path: Path) -> Any:
             value = found[0]
         return value
     values = [root]
+    is_definite = True
     for step in path.steps:
+        if is_definite and step.needs and values and not isinstance(values[0], step.needs):
+            raise PathError(f"nothing at {step.name}")
         values = [after for before in values for after in step.follow(before)]
+        if is_definite and step.needs is dict and not values:
+            raise PathError(f"nothing at {step.name}")
+        is_definite = is_definite and step.is_definite
     return values
 
 
@@ -150,7 +164,7 @@ def _member(name: str) -> Step:
         if isinstance(value, dict) and name in value:
             yield value[name]
 
-    return Step(name, True, follow)
+    return Step(name, True, follow, dict)
 
 
 def _deep(name: str) -> Step:
@@ -192,15 +206,17 @@ def _bracket(text: str, index: int) -> tuple[Step, int]:
         names = [(m[1] if m[1] is not None else m[2]).replace("\\'", "'") for m in _QUOTED.finditer(inner)]
         if len(names) == 1:
             return _member(names[0]), end + 1
-        return Step(inner, False, lambda v: iter([{n: v[n] for n in names if n in v}] if isinstance(v, dict) else [])), end + 1
+        return Step(
+            inner, False, lambda v: iter([{n: v[n] for n in names if n in v}] if isinstance(v, dict) else []), dict
+        ), end + 1
     if match := _SLICE.match(inner):
         start, stop = (int(g) if g else None for g in match.groups())
-        return Step(inner, False, lambda v: iter(v[start:stop] if isinstance(v, list) else [])), end + 1
+        return Step(inner, False, lambda v: iter(v[start:stop] if isinstance(v, list) else []), list), end + 1
     parts = inner.split(",")
     if not all(_NUMBER.match(p) for p in parts):
         raise PathError(f"the path '{text}' is malformed at '[{inner}]'")
     positions = [int(p) for p in parts]
-    return Step(f"[{inner}]", len(positions) == 1, lambda v: _at(v, positions)), end + 1
+    return Step(f"[{inner}]", len(positions) == 1, lambda v: _at(v, positions), list), end + 1
 
 
 def _at(value: Any, positions: list[int]) -> Iterator[Any]:

@@ -16,21 +16,48 @@ def _no_constant(name: str) -> Any:
     raise JsonError(f"{name} is not JSON")
 
 
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    return number if number else abs(number)
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_no_constant)
+_SPACE = " \t\r\n"
+
+
 @lru_cache(maxsize=16_384)
 def parse(text: str) -> Any:
-    """The value of a JSON text: dict, list, str, bool, int, Decimal or None. The result must not be changed.
+    """The value that a text begins with (Flink reads no further): dict, list, str, bool, int, Decimal or None.
+
+    The result must not be changed.
+
+    Raises:
+        JsonError: The text does not begin with JSON.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text.lstrip(_SPACE))
+    except (ValueError, RecursionError) as error:
+        raise JsonError(str(error)) from None
+    after = text.lstrip(_SPACE)[end : end + 1]
+    if after and after not in _SPACE + ",]}:" and not isinstance(value, dict | list | str):
+        raise JsonError(f"'{after}' follows a {type(value).__name__}")
+    return value
+
+
+def parse_whole(text: str) -> Any:
+    """The value of a JSON text, after which nothing may follow.
 
     Raises:
         JsonError: The text is not JSON.
     """
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(text, parse_float=_number, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise JsonError(str(error)) from None
 
 
 def parse_without_duplicates(text: str) -> Any:
-    """Like `parse`, but a repeated key is an error."""
+    """Like `parse_whole`, but a repeated key is an error."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -39,7 +66,7 @@ def parse_without_duplicates(text: str) -> Any:
         return made
 
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=unique)
+        return json.loads(text, parse_float=_number, parse_constant=_no_constant, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise JsonError(str(error)) from None
 
@@ -59,16 +86,21 @@ def is_scalar(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """The JSON text of a value.
+    """The JSON text of a value, with the keys of objects in order (Flink).
 
-    >>> text_of({"a": [1, Decimal("1.50"), None]})
-    '{"a":[1,1.50,null]}'
+    >>> text_of({"b": [1, Decimal("1.50"), None], "a": 2})
+    '{"a":2,"b":[1,1.50,null]}'
     """
     if isinstance(value, dict):
-        return "{" + ",".join(f"{quoted(k)}:{text_of(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{quoted(k)}:{text_of(value[k])}" for k in sorted(value, key=key_order)) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(text_of, value)) + "]"
     return quoted(value) if isinstance(value, str) else scalar_text(value)
+
+
+def key_order(key: str) -> bytes:
+    """What keys are sorted by: their UTF-16 units, as Java does."""
+    return key.encode("utf-16-be", "surrogatepass")
 
 
 def scalar_text(value: Any) -> str:

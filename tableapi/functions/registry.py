@@ -222,6 +222,7 @@ _TOPICS = (
     "codec",
     "temporal",
     "collection",
+    "structured",
     "json",
     "bitmap",
     "hashing",

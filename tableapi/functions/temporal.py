@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import polars as pl
 
-from tableapi.errors import TypeMismatchError, UnsupportedError
+from tableapi.errors import TypeMismatchError, UnsupportedError, ValidationError
 from tableapi.functions import intervals
 from tableapi.functions.checks import fail_unread
+from tableapi.functions.date_fields import fields, lenient_fields
 from tableapi.functions.datetime_patterns import (
     DEFAULT_PATTERN,
     format_timestamp,
-    parse_or_plain,
-    parse_with_pattern,
     varying_pattern,
     zoned_format,
 )
 from tableapi.functions.extract import EXTRACT_UNITS, INTERVAL_UNITS, extract
+from tableapi.functions.lenient_dates import parse_lenient
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.signatures import (
     ANY_TIMESTAMP,
@@ -38,8 +38,9 @@ from tableapi.functions.signatures import (
     overload,
     signature,
 )
-from tableapi.functions.text_parse import parse_date, parse_timestamp
-from tableapi.functions.zones import is_zone, to_instant, to_wall_clock
+from tableapi.functions.strict_dates import parse_or_plain
+from tableapi.functions.text_parse import nanos_beyond_micros, parse_date, parse_timestamp
+from tableapi.functions.zones import is_zone, lenient_zone, to_instant, to_wall_clock
 from tableapi.plan.rex import Rex
 from tableapi.types import (
     AnyTimestampType,
@@ -179,7 +180,7 @@ def _date_format(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
     def apply(value: pl.Expr, pattern: str) -> pl.Expr:
         if isinstance(source, CharacterType):
-            return format_timestamp(parse_with_pattern(value, DEFAULT_PATTERN, is_lenient=True), pattern)
+            return format_timestamp(parse_lenient(value, DEFAULT_PATTERN), pattern)
         if isinstance(source, LocalZonedTimestampType):
             return zoned_format(value, pattern, zone)
         return format_timestamp(value, pattern)
@@ -190,7 +191,7 @@ def _date_format(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 def _to_date(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if len(args) == 1:
         return parse_date(args[0])
-    return _by_pattern(args, call, 1, lambda x, p: parse_with_pattern(x, p, is_lenient=True).dt.date(), pl.Date())
+    return _by_pattern(args, call, 1, lambda x, p: parse_lenient(x, p).dt.date(), pl.Date())
 
 
 def _to_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -206,7 +207,7 @@ _NUMERIC_TIME = Param("a number", lambda t: isinstance(t, NumericType), lambda t
 def _to_timestamp_ltz_signature(args: Sequence[Rex]) -> Resolved:
     """(number[, precision]) or (text[, pattern[, zone]])."""
     if args and isinstance(args[0].type, CharacterType):
-        return signature(TEXT, TEXT, TEXT, optional=2, result=LocalZonedTimestampType(3), is_nullable=True)(args)
+        return _ltz_from_text_signature(args)
     checked = signature(_NUMERIC_TIME, AS_INT, optional=1, result=LocalZonedTimestampType(3), is_nullable=True)(args)
     digits = getattr(args[1], "value", None) if len(args) == 2 else None
     if isinstance(digits, int) and not 0 <= digits <= 9:
@@ -214,6 +215,21 @@ def _to_timestamp_ltz_signature(args: Sequence[Rex]) -> Resolved:
     if isinstance(digits, int) and digits > 3:
         return Resolved(checked.arg_types, LocalZonedTimestampType(digits))
     return checked
+
+
+def _ltz_from_text_signature(args: Sequence[Rex]) -> Resolved:
+    """The result has as many digits as the pattern shows, but at least three."""
+    checked = signature(TEXT, TEXT, TEXT, optional=2, result=LocalZonedTimestampType(3), is_nullable=True)(args)
+    pattern, zone = (getattr(a, "value", None) for a in (*args[1:], None, None)[:2])
+    if isinstance(zone, str) and not is_zone(zone):
+        raise TypeMismatchError(f"the time zone '{zone}' does not exist", where=args[2].where)
+    if not isinstance(pattern, str):
+        return checked
+    try:
+        digits = max((f.width for f in fields(pattern) if f.letter == "S"), default=0)
+    except ValidationError as error:
+        raise TypeMismatchError(error.what, where=args[1].where, fix=error.fix) from None
+    return Resolved(checked.arg_types, LocalZonedTimestampType(min(max(digits, 3), 9)))
 
 
 def _to_timestamp_ltz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -226,7 +242,7 @@ def _to_timestamp_ltz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
         read = to_instant(parse_timestamp(text), "UTC").cast(dtype)
         return fail_unread(text, read, dtype, "TO_TIMESTAMP_LTZ: '{value}' is no timestamp", fix="give a pattern, to get NULL")
     if len(args) == 2:
-        return to_instant(_parsed(args, call), "UTC").cast(dtype)
+        return _ltz(_parsed(args, call), args[0], "UTC", call.type)
     zone = call.constant(2)
     if zone is None:
         if not call.is_constant(2):
@@ -234,7 +250,13 @@ def _to_timestamp_ltz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
                 "TO_TIMESTAMP_LTZ with a zone that differs by row is not supported", fix="use a constant zone"
             )
         return pl.lit(None, dtype=dtype)
-    return to_instant(_parsed(args, call), zone if is_zone(zone) else "UTC").cast(dtype)
+    return _ltz(_parsed(args, call), args[0], zone, call.type)
+
+
+def _ltz(wall_clock: pl.Expr, text: pl.Expr, zone: str, data_type: DataType) -> pl.Expr:
+    made = to_instant(wall_clock, zone).cast(data_type.to_polars())
+    is_fine = isinstance(data_type, LocalZonedTimestampType) and data_type.precision > 6
+    return made + nanos_beyond_micros(text) if is_fine else made
 
 
 def _parsed(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -270,7 +292,9 @@ def _unix_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     zone = call.session.time_zone
 
     def apply(text: pl.Expr, pattern: str) -> pl.Expr:
-        seconds = to_instant(parse_with_pattern(text, pattern, is_lenient=True), zone).dt.epoch("s")
+        read = parse_lenient(text, pattern)
+        has_zone = any(f.letter and f.letter in "zZX" for f in lenient_fields(pattern))
+        seconds = to_instant(read, "UTC" if has_zone else zone).dt.epoch("ms").truncdiv(1000)
         return pl.when(text.is_not_null()).then(seconds.fill_null(_BAD_UNIX_TIME))
 
     return _by_pattern(args, call, 1, apply, pl.Int64())
@@ -303,11 +327,11 @@ def _convert_tz(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _converted(text: pl.Expr, source: object, target: object) -> pl.Expr:
-    """A wall-clock time as text moved from one zone to another; an unknown zone is UTC (Java)."""
+    """A wall-clock time as text moved from one zone to another."""
     if source is None or target is None:
         return pl.lit(None, dtype=pl.String)
-    zones = [str(z) if is_zone(str(z)) else "UTC" for z in (source, target)]
-    instant = to_instant(parse_with_pattern(text, DEFAULT_PATTERN, is_lenient=True), zones[0])
+    zones = [lenient_zone(str(z)) for z in (source, target)]
+    instant = to_instant(parse_lenient(text, DEFAULT_PATTERN), zones[0])
     return format_timestamp(to_wall_clock(instant, zones[1]), DEFAULT_PATTERN)
 
 

@@ -25,6 +25,7 @@ from tableapi.types import (
     MultisetType,
     NullType,
     RowType,
+    StructuredType,
     TimestampType,
     TimeType,
     YearMonthIntervalType,
@@ -80,6 +81,8 @@ def _nested_text(value: pl.Expr, data_type: DataType, session: SessionContext) -
             )
         case RowType(fields=fields):
             parts = [shown(value.struct.field(f.name), f.data_type) for f in fields]
+            if isinstance(data_type, StructuredType):
+                parts = [pl.concat_str([pl.lit(f"{f.name}="), part]) for f, part in zip(fields, parts, strict=True)]
             joined = pl.concat_str(parts, separator=", ") if parts else pl.lit("")
             return pl.when(value.is_not_null()).then(pl.format("({})", joined))
     raise AssertionError(data_type)

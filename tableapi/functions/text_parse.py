@@ -12,6 +12,7 @@ from tableapi.functions.fast_parse import timestamps, with_fallback
 from tableapi.functions.registry import SessionContext
 from tableapi.functions.zones import to_instant
 from tableapi.types import (
+    AnyTimestampType,
     BinaryStringType,
     BooleanType,
     DataType,
@@ -47,11 +48,22 @@ def from_text(text: pl.Expr, data_type: DataType, session: SessionContext) -> pl
         case TimeType():
             return parse_time(text)
         case TimestampType():
-            return truncate_fraction(parse_timestamp(text), data_type.precision).cast(data_type.to_polars())
+            return _with_digits(parse_timestamp(text), text, data_type)
         case LocalZonedTimestampType():
-            wall = truncate_fraction(parse_timestamp(text), data_type.precision)
-            return to_instant(wall, session.time_zone).cast(data_type.to_polars())
+            return _with_digits(to_instant(parse_timestamp(text), session.time_zone), text, data_type)
     raise AssertionError(data_type)
+
+
+def _with_digits(read: pl.Expr, text: pl.Expr, data_type: AnyTimestampType) -> pl.Expr:
+    """A timestamp read to the microsecond, with as many digits of the second as the type has."""
+    made = truncate_fraction(read, data_type.precision).cast(data_type.to_polars())
+    return made + nanos_beyond_micros(text, data_type.precision - 6) if data_type.precision > 6 else made
+
+
+def nanos_beyond_micros(text: pl.Expr, digits: int = 3) -> pl.Expr:
+    """The seventh to ninth digit of a second at the end of a text."""
+    shown = text.str.extract(r"\.[0-9]{6}([0-9]{1,3})", 1).str.slice(0, digits).str.pad_end(3, "0")
+    return pl.duration(nanoseconds=shown.cast(pl.Int64, strict=False).fill_null(0), time_unit="ns")
 
 
 def _boolean(text: pl.Expr) -> pl.Expr:
@@ -204,7 +216,8 @@ def _unusual_timestamp(text: pl.Expr) -> pl.Expr:
     micros = ((hour * 60 + minute) * 60 + second) * 1_000_000
     fraction = text.str.extract(_STAMP, 7)
     micros = micros + _fraction_nanos(pl.when(fraction != "").then(fraction)) // 1000
-    exists = (hour < 24) & (minute < 60) & (second < 60) & text.str.contains(_STAMP)
+    is_midnight = (hour == 24) & (micros == 86_400_000_000)
+    exists = ((hour < 24) & (minute < 60) & (second < 60) | is_midnight) & text.str.contains(_STAMP)
     return pl.when(exists).then(date.cast(pl.Datetime("us")) + micros.cast(pl.Duration("us")))
 
 

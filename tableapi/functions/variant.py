@@ -8,21 +8,23 @@ from typing import Any
 import polars as pl
 
 from tableapi.errors import ExecutionError
-from tableapi.functions.jsontree import JsonError, parse, parse_without_duplicates, text_of
+from tableapi.functions.jsontree import JsonError, parse_whole, parse_without_duplicates, text_of
 from tableapi.functions.registry import LoweringCall
 from tableapi.functions.rowwise import by_row
 
 
 def element_of_variant(args: Sequence[pl.Expr]) -> pl.Expr:
-    """`v['name']` and `v[i]` (from 1); NULL when there is none."""
+    """`v['name']` of an object and `v[i]` (from 1) of an array; NULL when there is none, an error of other values."""
 
     def element(text: str, index: Any) -> str | None:
-        value = parse(text)
-        if isinstance(value, dict) and isinstance(index, str) and index in value:
-            return text_of(value[index])
-        if isinstance(value, list) and isinstance(index, int) and 1 <= index <= len(value):
-            return text_of(value[index - 1])
-        return None
+        value = parse_whole(text)
+        if isinstance(index, str):
+            if not isinstance(value, dict):
+                raise ExecutionError(f"['{index}'] of a VARIANT that is no object: {text}", fix="use an index for an array")
+            return text_of(value[index]) if index in value else None
+        if not isinstance(value, list):
+            raise ExecutionError(f"[{index}] of a VARIANT that is no array: {text}", fix="use a name for an object")
+        return text_of(value[index - 1]) if 1 <= index <= len(value) else None
 
     return by_row(args, element, pl.String())
 
@@ -33,7 +35,7 @@ def parse_json(args: Sequence[pl.Expr], call: LoweringCall, is_try: bool) -> pl.
 
     def read(text: str) -> str | None:
         try:
-            return text_of(parse(text) if allows_duplicates else parse_without_duplicates(text))
+            return text_of(parse_whole(text) if allows_duplicates else parse_without_duplicates(text))
         except JsonError as error:
             if is_try:
                 return None

@@ -30,6 +30,53 @@ def is_zone(name: str) -> bool:
     return True
 
 
+_ABBREVIATIONS = {
+    "EST": "-05:00",
+    "MST": "-07:00",
+    "HST": "-10:00",
+    "ACT": "Australia/Darwin",
+    "AET": "Australia/Sydney",
+    "AGT": "America/Argentina/Buenos_Aires",
+    "ART": "Africa/Cairo",
+    "AST": "America/Anchorage",
+    "BET": "America/Sao_Paulo",
+    "BST": "Asia/Dhaka",
+    "CAT": "Africa/Harare",
+    "CNT": "America/St_Johns",
+    "CST": "America/Chicago",
+    "CTT": "Asia/Shanghai",
+    "EAT": "Africa/Addis_Ababa",
+    "ECT": "Europe/Paris",
+    "IET": "America/Indiana/Indianapolis",
+    "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo",
+    "MIT": "Pacific/Apia",
+    "NET": "Asia/Yerevan",
+    "NST": "Pacific/Auckland",
+    "PLT": "Asia/Karachi",
+    "PNT": "America/Phoenix",
+    "PRT": "America/Puerto_Rico",
+    "PST": "America/Los_Angeles",
+    "SST": "Pacific/Guadalcanal",
+    "VST": "Asia/Ho_Chi_Minh",
+}
+_CUSTOM = re.compile(r"^GMT[+-](\d{1,2})(:?[0-5]\d)?$")
+
+
+def lenient_zone(name: str) -> str:
+    """The zone that Java's older classes take a name for: three letters are an old abbreviation, an unknown name is UTC.
+
+    >>> lenient_zone("PST"), lenient_zone("GMT+8"), lenient_zone("+08:00"), lenient_zone("Mars")
+    ('America/Los_Angeles', 'GMT+8', 'UTC', 'UTC')
+    """
+    if name in _ABBREVIATIONS:
+        return _ABBREVIATIONS[name]
+    custom = _CUSTOM.match(name)
+    if custom:
+        return name if int(custom[1]) < 24 else "UTC"
+    return name if is_zone(name) and not _OFFSET.match(name) else "UTC"
+
+
 def offset_minutes(name: str) -> int | None:
     """Minutes east of UTC of a fixed-offset zone name, or None for a named zone."""
     if name in ("UTC", "Z", "GMT"):

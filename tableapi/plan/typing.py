@@ -43,6 +43,7 @@ from tableapi.types import (
     RowField,
     RowType,
     SmallIntType,
+    StructuredType,
     TimestampType,
     TimeType,
     TinyIntType,
@@ -221,11 +222,19 @@ def _common_nested(left: DataType, right: DataType) -> DataType | None:
     if isinstance(left, MapType) and isinstance(right, MapType):
         key, value = common_type([left.key_type, right.key_type]), common_type([left.value_type, right.value_type])
         return MapType(key, value) if key and value else None
-    if isinstance(left, RowType) and isinstance(right, RowType) and len(left.fields) == len(right.fields):
+    if isinstance(left, RowType) and isinstance(right, RowType) and _same_kind_of_row(left, right):
         merged = [common_type([a.data_type, b.data_type]) for a, b in zip(left.fields, right.fields, strict=True)]
         if all(m is not None for m in merged):
-            return RowType(tuple(RowField(f.name, m) for f, m in zip(left.fields, merged, strict=True) if m))
+            return replace(left, fields=tuple(RowField(f.name, m) for f, m in zip(left.fields, merged, strict=True) if m))
     return None
+
+
+def _same_kind_of_row(left: RowType, right: RowType) -> bool:
+    """Whether two records have as many fields and, where they belong to a class, the same class and names."""
+    if isinstance(left, StructuredType) or isinstance(right, StructuredType):
+        same_class = getattr(left, "class_name", None) == getattr(right, "class_name", None)
+        return same_class and left.field_names() == right.field_names()
+    return len(left.fields) == len(right.fields)
 
 
 def implicit_cast(rex: Rex, data_type: DataType) -> Rex:

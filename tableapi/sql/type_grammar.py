@@ -17,6 +17,7 @@ from tableapi.types import (
     ArrayType,
     BigIntType,
     BinaryType,
+    BitmapType,
     BooleanType,
     CharType,
     DataType,
@@ -34,11 +35,13 @@ from tableapi.types import (
     RowField,
     RowType,
     SmallIntType,
+    StructuredType,
     TimestampType,
     TimeType,
     TinyIntType,
     VarBinaryType,
     VarCharType,
+    VariantType,
     YearMonthIntervalType,
 )
 
@@ -54,12 +57,16 @@ _SIMPLE: dict[str, Callable[[], DataType]] = {
     "BYTES": VarBinaryType,
     "DATE": DateType,
     "NULL": NullType,
+    "VARIANT": VariantType,
+    "BITMAP": BitmapType,
 }
-_NOT_YET = ("VARIANT", "BITMAP", "STRUCTURED", "RAW", "DESCRIPTOR")
+_FOREIGN = ("RAW", "DESCRIPTOR")
+"""Types whose values only a JVM can hold, or that only the planner of Flink uses."""
+
 _NAMES = (
     *_SIMPLE,
     *("CHAR", "VARCHAR", "BINARY", "VARBINARY", "DECIMAL", "DEC", "NUMERIC", "DOUBLE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ"),
-    *("INTERVAL", "ARRAY", "MAP", "MULTISET", "ROW"),
+    *("INTERVAL", "ARRAY", "MAP", "MULTISET", "ROW", "STRUCTURED"),
 )
 _UNITS = tuple(unit.name for unit in IntervalUnit)
 
@@ -93,7 +100,7 @@ class TypeGrammar(Cursor):
         if word in _SIMPLE:
             self._advance()
             return _SIMPLE[word]()
-        if word in _NOT_YET:
+        if word in _FOREIGN:
             self.unsupported(f"type {word}")
         if word not in _NAMES:
             self.fail(f"type '{start.text}' does not exist", fix=did_you_mean(word, _NAMES))
@@ -112,6 +119,8 @@ class TypeGrammar(Cursor):
                 return self.interval_type()
             case "ROW":
                 return self._row_type()
+            case "STRUCTURED":
+                return self._structured_type()
             case "MAP":
                 self.expect_symbol(TokenType.LT)
                 key = self.data_type()
@@ -211,11 +220,21 @@ class TypeGrammar(Cursor):
             return RowType()
         fields = self.comma_list(self._row_field)
         self.expect_symbol(closing)
+        return RowType(self._distinct(fields, "ROW"))
+
+    def _distinct(self, fields: tuple[RowField, ...], kind: str) -> tuple[RowField, ...]:
         names = [f.name for f in fields]
         for name in names:
             if names.count(name) > 1:
-                self.fail(f"ROW has two fields called '{name}'", self._prev)
-        return RowType(fields)
+                self.fail(f"{kind} has two fields called '{name}'", self._prev)
+        return fields
+
+    def _structured_type(self) -> StructuredType:
+        self.expect_symbol(TokenType.LT)
+        class_name = self.string()
+        fields = self.comma_list(self._row_field) if self.symbol(TokenType.COMMA) else ()
+        self._close_angle()
+        return StructuredType(self._distinct(tuple(fields), "STRUCTURED"), class_name)
 
     def _row_field(self) -> RowField:
         is_word = self.accepts_reserved_fields and self.kind() is TokenType.VAR

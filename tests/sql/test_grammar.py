@@ -98,7 +98,7 @@ def test_syntax_errors_suggest(text: str, fix: str | None) -> None:
         ("SELECT MULTISET[1]", "the MULTISET constructor"),
         ("SELECT LISTAGG(a) WITHIN GROUP (ORDER BY b) FROM t", "WITHIN GROUP"),
         ("SELECT DISTINCT ON (a) b FROM t", "DISTINCT ON"),
-        ("CREATE TABLE t (a VARIANT)", "type VARIANT"),
+        ("CREATE TABLE t (a RAW('x', 'y'))", "type RAW"),
     ],
 )
 def test_what_cannot_be_done_yet_is_named(text: str, named: str) -> None:
