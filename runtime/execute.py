@@ -16,6 +16,7 @@ import polars as pl
 from tableapi.errors import TableApiError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan import nodes as n
+from tableapi.plan.rex import Literal, Rex
 from tableapi.plan.rules import optimize, optimize_bounded
 from tableapi.plan.rules.fields import note_read_fields
 from tableapi.plan.rules.share import share_sources
@@ -162,12 +163,19 @@ def function_runner(plans: Sequence[n.Node], settings: ExecutionSettings, tables
 def optimized(plans: Sequence[n.Node], settings: ExecutionSettings, tables: Tables) -> list[n.Node]:
     """The plans that are run."""
     from tableapi.plan.spec import check_plan
+    from tableapi.runtime.constants import evaluated
     from tableapi.runtime.planner.emit import emit_policy
 
+    session = settings.session()
+
+    def evaluate(rex: Rex) -> Literal | None:
+        return evaluated(rex, session)
+
     if settings.is_streaming:
-        final = [optimize(plan, is_streaming=True, emit=emit_policy(settings.options), facts=tables.facts) for plan in plans]
+        emit = emit_policy(settings.options)
+        final = [optimize(plan, is_streaming=True, emit=emit, facts=tables.facts, evaluate=evaluate) for plan in plans]
     else:
-        final = optimize_bounded(plans, statistics=tables.statistics)
+        final = optimize_bounded(plans, statistics=tables.statistics, evaluate=evaluate)
     for plan in final:
         check_plan(plan, is_final=True)
     return final

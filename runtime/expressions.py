@@ -35,6 +35,8 @@ from tableapi.types import (
     RowType,
 )
 
+_NESTED = (ArrayType, MapType, MultisetType, RowType)
+
 UdfEvaluator = Callable[[UdfCall, Sequence[pl.Expr]], pl.Expr]
 """Builds the expression of a Python function call from its lowered arguments."""
 
@@ -242,6 +244,8 @@ def lower_aggregate(agg: AggCall, session: SessionContext) -> pl.Expr:
     if not args:
         result = pl.col(agg.filter).fill_null(False).sum() if agg.filter else function.lower([], call)
         return exact(result, agg.type)
+    if agg.distinct and function.lower_distinct is not None and len(args) == 1 and not isinstance(agg.args[0].type, _NESTED):
+        return exact(function.lower_distinct(prepared_arguments(replace(agg, distinct=False), args), call), agg.type)
     args = prepared_arguments(agg, args)
     return exact(function.lower(args, call), agg.type)
 

@@ -1,7 +1,7 @@
 """Lowers grouping: plain, global, grouping sets, Python aggregates, and the aggregate calls that windows share.
 
-A built-in aggregate call becomes one Polars aggregation. A Python aggregate collects its arguments as a list per group,
-which is then reduced in Python.
+A built-in aggregate call becomes one Polars aggregation, or is computed from totals that it shares with others. A Python aggregate
+collects its arguments as a list per group, which is then reduced in Python.
 """
 
 from __future__ import annotations
@@ -10,30 +10,76 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tableapi.functions.registry import SessionContext
+from tableapi.functions.registry import Accumulator, AccumulatorKind, SessionContext
 from tableapi.plan.nodes import Aggregate, NamedAgg, grouping_set_ids
 from tableapi.plan.rex import AggCall, Literal
 from tableapi.runtime.batch.context import Lowering
+from tableapi.runtime.expressions import aggregate_of, finish_aggregate, prepared_arguments
 from tableapi.runtime.expressions import lower as lower_rex
 from tableapi.runtime.expressions import lower_aggregate as lower_aggregate_call
-from tableapi.runtime.expressions import prepared_arguments
 from tableapi.runtime.udf_aggregate import udaf_expression
+from tableapi.types import DecimalType, IntegralType
 
 
 def aggregated(frame: pl.LazyFrame, keys: Sequence[str], aggregates: Sequence[NamedAgg], lowering: Lowering) -> pl.LazyFrame:
     """One row a group: the keys, then the aggregates. Without keys exactly one row."""
     if not aggregates:
         return frame.select(keys).unique() if keys else pl.LazyFrame(height=1)
-    outputs, python = [], {}
+    outputs, later = [], {}
+    totals = _Totals(lowering)
     for named in aggregates:
-        if named.call.udaf is None:
-            outputs.append(lower_aggregate_call(named.call, lowering.session).alias(named.name))
-        else:
+        if named.call.udaf is not None:
             bound = _bound_rows(named.call, lowering.session)
             outputs.append((bound if keys else bound.implode()).alias(named.name))
-            python[named.name] = udaf_expression(named.name, named.call, lowering.session.time_zone, lowering.functions)
+            later[named.name] = udaf_expression(named.name, named.call, lowering.session.time_zone, lowering.functions)
+        elif (columns := totals.of(named.call)) is not None:
+            later[named.name] = finish_aggregate(named.call, columns, lowering.session)
+        else:
+            outputs.append(lower_aggregate_call(named.call, lowering.session).alias(named.name))
+    outputs += totals.outputs
     frame = frame.group_by(keys).agg(outputs) if keys else frame.select(outputs)
-    return frame.with_columns(**python) if python else frame
+    return frame.with_columns(**later).select(*keys, *(a.name for a in aggregates)) if later else frame
+
+
+class _Totals:
+    """The exact sums and counts that several calls of one aggregation are made of: SUM(x), AVG(x) and COUNT(x) need two in all."""
+
+    def __init__(self, lowering: Lowering) -> None:
+        self._lowering = lowering
+        self._known: dict[object, pl.Expr] = {}
+        self.outputs: list[pl.Expr] = []
+
+    def of(self, call: AggCall) -> list[pl.Expr] | None:
+        """The columns from which a call's result is made; None for a call that is not made of sums and counts."""
+        if not call.args or call.distinct or call.order_by:
+            return None
+        accumulators = aggregate_of(call.function).accumulators([a.type for a in call.args], call.type)
+        return [self._column(a, call) for a in accumulators] if all(map(_is_exact_total, accumulators)) else None
+
+    def _column(self, accumulator: Accumulator, call: AggCall) -> pl.Expr:
+        key = accumulator, call.args, call.filter
+        if key not in self._known:
+            assert accumulator.input is not None
+            args = prepared_arguments(call, [lower_rex(arg, self._lowering.session) for arg in call.args])
+            name = self._lowering.fresh("total")
+            self.outputs.append(_total(accumulator, accumulator.input(args)).alias(name))
+            self._known[key] = pl.col(name)
+        return self._known[key]
+
+
+def _is_exact_total(accumulator: Accumulator) -> bool:
+    kinds = (AccumulatorKind.SUM, AccumulatorKind.COUNT)
+    return (
+        accumulator.kind in kinds and isinstance(accumulator.type, IntegralType | DecimalType) and accumulator.input is not None
+    )
+
+
+def _total(accumulator: Accumulator, value: pl.Expr) -> pl.Expr:
+    dtype = accumulator.type.to_polars()
+    if accumulator.kind is AccumulatorKind.COUNT:
+        return value.count().cast(dtype)
+    # Polars adds decimals up with 38 digits whatever they have, integers in their own type.
+    return value.sum().cast(dtype) if isinstance(accumulator.type, DecimalType) else value.cast(dtype).sum()
 
 
 def _bound_rows(call: AggCall, session: SessionContext) -> pl.Expr:

@@ -56,6 +56,10 @@ def _count_lower(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return _count(args) if args else pl.len().cast(pl.Int64)
 
 
+def _count_distinct(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    return args[0].drop_nulls().n_unique().cast(pl.Int64)
+
+
 def _count_accumulators(types: Sequence[DataType], result: DataType) -> tuple[Accumulator, ...]:
     return (Accumulator(AccumulatorKind.COUNT, LONG, _argument),) if types else (COUNT_ALL,)
 
@@ -126,9 +130,10 @@ def _average_types(types: Sequence[DataType]) -> DataType:
 
 
 def _average_accumulators(types: Sequence[DataType], result: DataType) -> tuple[Accumulator, ...]:
-    state = DoubleType(is_nullable=False) if isinstance(types[0], FractionalType) else _sum_state(types[0])
+    if not isinstance(types[0], FractionalType):
+        return _sum_accumulators(types, result)
     return (
-        Accumulator(AccumulatorKind.SUM, state, lambda args: args[0].cast(state.to_polars())),
+        Accumulator(AccumulatorKind.SUM, DoubleType(is_nullable=False), lambda args: args[0].cast(pl.Float64)),
         Accumulator(AccumulatorKind.COUNT, LONG, _argument),
     )
 
@@ -365,6 +370,7 @@ FUNCTIONS: tuple[AggregateFunction, ...] = (
         _take_first,
         "Number of rows, or of rows where the argument is not NULL.",
         api_name="count",
+        lower_distinct=_count_distinct,
     ),
     AggregateFunction(
         "SUM",

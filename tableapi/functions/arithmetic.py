@@ -173,9 +173,14 @@ def _times(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if types is None:
         return args[0] * args[1]
     left, right, result = types
+    is_exact = result.scale == left.scale + right.scale
     if left.precision + right.precision > 38:
+        if is_exact:
+            return decimals.product(args[0], args[1], result)
         return decimals.by_size(args[0], args[1], result, operator.mul, _product_of_integers(left, right, result))
     product = decimals.unscaled(args[0]) * decimals.unscaled(args[1])
+    if is_exact and left.precision + right.precision <= result.precision:
+        return product.reinterpret(dtype=result.to_polars())
     return decimals.from_unscaled(decimals.rescale(product, result.scale - left.scale - right.scale), result)
 
 

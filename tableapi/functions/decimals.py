@@ -61,6 +61,16 @@ def from_unscaled(value: pl.Expr, data_type: DecimalType) -> pl.Expr:
     return pl.when(fits).then(value).reinterpret(dtype=data_type.to_polars())
 
 
+def product(left: pl.Expr, right: pl.Expr, data_type: DecimalType) -> pl.Expr:
+    """The product of two decimals in a type that has all its digits behind the point; NULL where it has too many before it."""
+    a, b = unscaled(left), unscaled(right)
+    exact, limit = a * b, 10**data_type.precision
+    # Below 1.5e38 the 128-bit product is exact; from there on it has more than 38 digits, whatever the estimate's last bits.
+    estimate = a.cast(pl.Float64) * b.cast(pl.Float64)
+    fits = estimate.is_between(-1.5e38, 1.5e38) & exact.is_between(integer(-limit), integer(limit), closed="none")
+    return pl.when(fits).then(exact).reinterpret(dtype=data_type.to_polars())
+
+
 def to_decimal(value: pl.Expr, source: DecimalType, target: DecimalType) -> pl.Expr:
     """A Decimal in another precision and scale: rounded HALF_UP, NULL when too large."""
     if source.scale <= target.scale and source.precision - source.scale <= target.precision - target.scale:

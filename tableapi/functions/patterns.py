@@ -25,7 +25,21 @@ def like(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if pattern is None:
         return pl.lit(None, dtype=pl.Boolean)
     simple = _simple(args[0], pattern) if escape is None else None
-    return simple if simple is not None else args[0].str.contains(f"^(?:{like_regex(pattern, escape)})$")
+    return simple if simple is not None else args[0].str.contains(_searched(pattern, escape))
+
+
+def _searched(pattern: str, escape: str | None) -> str:
+    """The regular expression that is found somewhere in the texts that a LIKE pattern matches.
+
+    A % at either end becomes no anchor instead of `.*`: the search then looks for the texts between.
+    """
+    if escape == "%":
+        return f"^{like_regex(pattern, escape)}$"
+    body = pattern.lstrip("%")
+    start, end = ("" if len(body) < len(pattern) else "^"), "$"
+    if escape is None and body.endswith("%"):
+        body, end = body.rstrip("%"), ""
+    return f"{start}{like_regex(body, escape)}{end}"
 
 
 def similar(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:

@@ -174,6 +174,8 @@ class AggregateFunction:
             (arguments are filtered or made unique first); `order_by` keys arrive sorted.
         accumulators: (argument types, result type) -> running values to keep.
         finish: (accumulator columns, call) -> result column, row-wise.
+        lower_distinct: Like `lower`, for an argument of which equal values count once; where that is cheaper than to make them
+            unique first.
     """
 
     name: str
@@ -185,6 +187,7 @@ class AggregateFunction:
     sql_names: tuple[str, ...] = ()
     api_name: str | None = None
     ignores_nulls: bool = True
+    lower_distinct: Lowering | None = None
     examples: tuple[tuple[str, str], ...] = ()
     category: str = "aggregate"
     kind: FunctionKind = field(default=FunctionKind.AGGREGATE, init=False)

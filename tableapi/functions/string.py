@@ -141,6 +141,9 @@ def _strip_function(name: str, side: str, doc: str, api_name: str | None = None)
 
 
 def _substring(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    first, count = call.constant(1), call.constant(2)
+    if first is not None and first >= 0 and (len(args) == 2 or (count is not None and count >= 0)):
+        return args[0].str.slice(max(0, first - 1), count)
     text, start = args[0], args[1].cast(pl.Int64)
     length = args[2].cast(pl.Int64) if len(args) > 2 else None
     size = text.str.len_chars().cast(pl.Int64)
@@ -158,6 +161,8 @@ def _substring(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _left(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    if (count := call.constant(1)) is not None:
+        return args[0].str.slice(0, max(0, count))
     made = args[0].str.slice(0, args[1].cast(pl.Int64).clip(0))
     return pl.when(args[1].is_not_null()).then(made)
 

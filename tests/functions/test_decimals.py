@@ -46,3 +46,27 @@ def test_native_and_exact_results_agree():
             assert exact.equals(fast), (operation, left, right, rows)
             compared += native is not None and native.fits(decimals.largest(rows["l"]), decimals.largest(rows["r"]))
     assert compared > 100
+
+
+def test_products_with_more_digits_than_fit_are_null_and_others_exact():
+    """Goal: the check by estimate lets no wrapped 128-bit product through, and refuses none that fits."""
+    source = random.Random(11)
+    left, right, result = DecimalType(31, 4), DecimalType(16, 2), DecimalType(38, 6)
+    edges = [
+        (10**31 - 1, 10**7),
+        (10**31 - 1, 10**16 - 1),
+        (10**22, 10**16 - 1),
+        (10**22 + 1, 10**16 - 1),
+        (-(10**31 - 1), 10**16 - 1),
+    ]
+    pairs = edges + [
+        tuple(source.randint(-(10**n), 10**n) for n in (source.randint(1, 30), source.randint(1, 15))) for _ in range(5_000)
+    ]
+    values = [
+        [Decimal(v).scaleb(-scale, EXACT) for v in side] for side, scale in zip(zip(*pairs, strict=True), (4, 2), strict=True)
+    ]
+    frame = pl.DataFrame([pl.Series(n, v, dtype=t.to_polars()) for n, v, t in zip("lr", values, (left, right), strict=True)])
+    found = frame.select(decimals.product(pl.col("l"), pl.col("r"), result)).to_series().to_list()
+    expected = [EXACT.multiply(a, b) if abs(x * y) < 10**38 else None for a, b, (x, y) in zip(*values, pairs, strict=True)]
+    assert found == expected
+    assert 0 < found.count(None) < len(found)

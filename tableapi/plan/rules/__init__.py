@@ -11,12 +11,14 @@ from functools import wraps
 from tableapi.plan import nodes as n
 from tableapi.plan.estimates import Estimator, StatisticsOf, nothing_known
 from tableapi.plan.rules.bounded import (
+    anti_joins_down,
     filter_into_scan,
     limit_into_scan,
     outer_to_inner,
     remove_watermark,
     semi_join_down,
 )
+from tableapi.plan.rules.constants import Evaluate, folding, never_true
 from tableapi.plan.rules.filters import (
     factor_or,
     filter_into_join,
@@ -68,7 +70,7 @@ BY_CHANGES: tuple[Callable[[n.Node, Facts], n.Node | None], ...] = (interval_joi
 
 STREAMING: tuple[Rule, ...] = (versions_filter, computed_join_keys)
 
-BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, remove_watermark)
+BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, remove_watermark, never_true)
 
 READERS: tuple[Rule, ...] = (filter_into_scan, limit_into_scan)
 
@@ -90,6 +92,7 @@ def optimize(
     emit: n.EmitPolicy | None = None,
     statistics: StatisticsOf = nothing_known,
     facts: Facts = no_facts,
+    evaluate: Evaluate | None = None,
 ) -> n.Node:
     """The plan that is run.
 
@@ -100,11 +103,12 @@ def optimize(
         emit: When the windows of a stream give results besides the one at their end.
         statistics: What is known of tables; joins of bounded plans are ordered by it.
         facts: What connectors say of tables: some operators of a stream are for rows that are only ever added.
+        evaluate: Computes constant expressions; without it they stay.
     """
     if not is_streaming:
-        return optimize_bounded([plan], check=check, statistics=statistics)[0]
+        return optimize_bounded([plan], check=check, statistics=statistics, evaluate=evaluate)[0]
     settled: Settled = {}
-    for rules in (SUBQUERIES, LOGICAL, WINDOWS):
+    for rules in (SUBQUERIES, (*_folded(evaluate), *LOGICAL), WINDOWS):
         plan = apply_rules(plan, rules, check, settled)
     plan = plan if emit is None else with_emit_policy(plan, emit)
     plan = apply_rules(plan, (*(_knowing(facts, rule) for rule in BY_CHANGES), *STREAMING), check, settled)
@@ -122,17 +126,27 @@ def _knowing(facts: Facts, rule: Callable[[n.Node, Facts], n.Node | None]) -> Ru
     return informed
 
 
+def _folded(evaluate: Evaluate | None) -> tuple[Rule, ...]:
+    return () if evaluate is None else (folding(evaluate),)
+
+
 def optimize_bounded(
-    plans: Sequence[n.Node], *, check: Check | None = None, statistics: StatisticsOf = nothing_known
+    plans: Sequence[n.Node],
+    *,
+    check: Check | None = None,
+    statistics: StatisticsOf = nothing_known,
+    evaluate: Evaluate | None = None,
 ) -> list[n.Node]:
     """The plans that are run as one bounded job; what they have in common is computed once. Arguments are those of `optimize`."""
     estimator, settled = Estimator(statistics), Settled()
+    bounded = (*_folded(evaluate), *BOUNDED)
     ordered = []
     for plan in plans:
-        for rules in (SUBQUERIES, BOUNDED, WINDOWS):
+        for rules in (SUBQUERIES, bounded, WINDOWS):
             plan = apply_rules(plan, rules, check, settled)
-        plan = reduce_aggregates(order_joins(plan, estimator), estimator)
-        ordered.append(apply_rules(plan, BOUNDED, check, settled))
+        plan = anti_joins_down(order_joins(plan, estimator), estimator)
+        plan = reduce_aggregates(plan, estimator)
+        ordered.append(apply_rules(plan, bounded, check, settled))
     shared = share_results(ordered, statistics)
     pruned = prune_columns([apply_rules(plan, READERS, check, settled) for plan in shared])
     return [apply_rules(plan, CLEANUP, check, settled) for plan in pruned]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tableapi.plan import nodes as n
+from tableapi.plan.estimates import Estimator
 from tableapi.plan.rex import Call, Cast, Ref, Rex, columns, conjuncts, substitute
 from tableapi.plan.rules.filters import conjunction, is_movable, with_filter
 
@@ -66,23 +67,58 @@ def remove_watermark(node: n.Node) -> n.Node | None:
 
 
 def semi_join_down(node: n.Node) -> n.Node | None:
-    """SEMI or ANTI join over an INNER join of which it reads one side → INNER join of that side's SEMI or ANTI join."""
-    if not (isinstance(node, n.Join) and node.kind in (n.JoinKind.SEMI, n.JoinKind.ANTI) and node.condition is not None):
+    """SEMI join over an INNER join of which it reads one side → INNER join of that side's SEMI join."""
+    if not (isinstance(node, n.Join) and node.kind is n.JoinKind.SEMI and node.condition is not None):
         return None
     if isinstance(node.left, n.Project):
-        return _semi_join_through_project(node, node.left)
-    below = node.left
+        return _through_project(node, node.left)
+    side = _tested_side(node, node.left)
+    return (
+        None
+        if side is None
+        else node.left.with_inputs(tuple(replace(node, left=i) if i is side else i for i in node.left.inputs))
+    )
+
+
+def anti_joins_down(plan: n.Node, estimator: Estimator) -> n.Node:
+    """The plan with each ANTI join where it has the fewest rows to test: it keeps most of them, so below a join that makes them
+    fewer it only costs more."""
+    if isinstance(plan, n.Join) and plan.kind is n.JoinKind.ANTI and plan.condition is not None:
+        plan = _sunk(plan, estimator) or plan
+    inputs = tuple(anti_joins_down(i, estimator) for i in plan.inputs)
+    changed = any(new is not old for new, old in zip(inputs, plan.inputs, strict=True))
+    return plan.with_inputs(inputs) if changed else plan
+
+
+def _sunk(node: n.Join, estimator: Estimator) -> n.Node | None:
+    """An ANTI join further down; None where it stands well."""
+    if isinstance(node.left, n.Project):
+        project = _through_project(node, node.left)
+        if project is None:
+            return None
+        assert isinstance(project.input, n.Join)
+        below = _sunk(project.input, estimator)
+        return None if below is None else replace(project, input=below)
+    side = _tested_side(node, node.left)
+    if side is None or estimator.of(side).rows > estimator.of(node.left).rows:
+        return None
+    moved = replace(node, left=side)
+    moved_to = _sunk(moved, estimator) or moved
+    return node.left.with_inputs(tuple(moved_to if i is side else i for i in node.left.inputs))
+
+
+def _tested_side(node: n.Join, below: n.Node) -> n.Node | None:
+    """The one input of an INNER join that a SEMI or ANTI join over it reads."""
     if not (isinstance(below, n.Join) and below.kind is n.JoinKind.INNER and _is_cheap_test(node)):
         return None
+    assert node.condition is not None
     used = columns(node.condition) - set(node.right.schema.names)
     if used and used <= set(below.left.schema.names):
-        return replace(below, left=replace(node, left=below.left))
-    if used and used <= set(below.right.schema.names):
-        return replace(below, right=replace(node, left=below.right))
-    return None
+        return below.left
+    return below.right if used and used <= set(below.right.schema.names) else None
 
 
-def _semi_join_through_project(node: n.Join, project: n.Project) -> n.Node | None:
+def _through_project(node: n.Join, project: n.Project) -> n.Project | None:
     passed = {c.name: c.rex for c in project.columns if isinstance(c.rex, Ref)}
     used = columns(node.condition) - set(node.right.schema.names) if node.condition is not None else set()
     below = project.input
