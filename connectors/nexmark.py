@@ -294,13 +294,14 @@ class _Events:
             if wanted is None or field.name in wanted:
                 fields.append(pl.Series(field.name, getattr(rows, field.name)()))
             else:
-                fields.append(_nulls(len(self.numbers), field.dtype).alias(field.name))
+                fields.append(_nulls(field.dtype).slice(0, len(self.numbers)).alias(field.name))
         return pl.DataFrame(fields).to_struct(name).set(pl.Series(self.kinds != kind), None)
 
 
 @lru_cache(maxsize=64)
-def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
-    return pl.repeat(None, count, dtype=dtype, eager=True)
+def _nulls(dtype: pl.DataType) -> pl.Series:
+    """As many as a block has events: made once, since batches in real time differ in length."""
+    return pl.Series([None], dtype=dtype).new_from_index(0, BLOCK_ROWS)
 
 
 class _Rows:

@@ -131,17 +131,20 @@ class TransactionalWriter(SinkWriter):
 
 def split_metadata(frame: pl.DataFrame, kinds: pl.Series | None, writing: Writing) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The topic's columns, and the other arguments of an append."""
-    frame = frame.rename(dict(zip(frame.columns, writing.columns, strict=True)))
+    columns = [column.alias(name) for column, name in zip(frame.get_columns(), writing.columns, strict=True)]
     if kinds is not None:
         keep = kinds != RowKind.UPDATE_BEFORE
-        frame, kinds = frame.filter(keep), kinds.filter(keep)
+        if not keep.all():
+            columns, kinds = [column.filter(keep) for column in columns], kinds.filter(keep)
         kinds = (kinds == RowKind.DELETE).cast(pl.Int8) * int(RowKind.DELETE)
+    frame = pl.DataFrame(columns)
     arguments: dict[str, Any] = {"kinds": kinds}
     if TIMESTAMP_COLUMN in frame.columns:
         arguments["timestamps"] = frame[TIMESTAMP_COLUMN]
     if HEADERS_COLUMN in frame.columns:
         arguments["headers"] = frame[HEADERS_COLUMN]
-    rows = frame.drop([c for c in (TIMESTAMP_COLUMN, HEADERS_COLUMN) if c in frame.columns])
+    hidden = [c for c in (TIMESTAMP_COLUMN, HEADERS_COLUMN) if c in frame.columns]
+    rows = frame.drop(hidden) if hidden else frame
     if writing.value_format is not None:
         values = encode_values(rows.select(writing.value_format.schema.names), None, writing.value_format.encoder())
         rows = rows.select(writing.schema.key).with_columns(values)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tableapi.functions.registry import SessionContext
+from tableapi.plan.rex import Ref, Rex
 from tableapi.runtime.planner.graph import WatermarkSpec
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
 
@@ -33,16 +34,26 @@ class EventTimes(NamedTuple):
 
 def event_times(spec: WatermarkSpec, session: SessionContext) -> Callable[[pl.DataFrame], EventTimes]:
     """The function that evaluates times and watermarks of a batch."""
-    from tableapi.runtime.expressions import lower
+    from tableapi.runtime.expressions import lower, select
 
-    time = pl.col(spec.column).dt.epoch("ms").fill_null(MAX_WATERMARK).alias("time")
-    watermark = lower(spec.expression, session).dt.epoch("ms").fill_null(MIN_WATERMARK).alias("watermark")
+    watermark = None if _is_column(spec.expression, spec.column) else lower(spec.expression, session).alias("watermark")
 
     def evaluate(frame: pl.DataFrame) -> EventTimes:
-        both = frame.select(time, watermark)
-        return EventTimes(both["time"].to_numpy(), both["watermark"].to_numpy())
+        times = frame[spec.column]
+        watermarks = times if watermark is None else select(frame, [watermark])["watermark"]
+        return EventTimes(_milliseconds(times, MAX_WATERMARK), _milliseconds(watermarks, MIN_WATERMARK))
 
     return evaluate
+
+
+def _is_column(rex: Rex, name: str) -> bool:
+    return isinstance(rex, Ref) and rex.name == name
+
+
+def _milliseconds(times: pl.Series, absent: int) -> Times:
+    if not times.null_count() and isinstance(times.dtype, pl.Datetime) and times.dtype.time_unit == "ms":
+        return times.to_numpy().view(np.int64)
+    return times.dt.epoch("ms").fill_null(absent).to_numpy()
 
 
 def cuts(

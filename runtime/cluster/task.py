@@ -252,9 +252,7 @@ class Task:
         for run in self._heads:
             is_next = run.gate.is_due(now_s, linger_s) if due_only else run.gate.is_ready
             if is_next and run.has_credit:
-                taken = run.gate.take()
-                assert taken is not None
-                run.receive(*taken)
+                run.receive_all(run.gate.take())
                 return True
         return False
 

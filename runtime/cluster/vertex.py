@@ -12,7 +12,7 @@ from tableapi.runtime.cluster.handle import VertexMetrics
 from tableapi.runtime.cluster.watermarks import WatermarkTracker
 from tableapi.runtime.exchange.messages import Barrier, EndOfInput, IdleStatus, Message, Watermark
 from tableapi.runtime.planner.graph import ExchangeKind, Vertex
-from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
+from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch, concat
 from tableapi.runtime.stream.operator import Operator, OperatorContext
 
 if TYPE_CHECKING:
@@ -139,16 +139,25 @@ class VertexRun(Emitter):
         self.tracker = WatermarkTracker(max(1, len(self.gate.channels)))
         self.operator.open(context)
 
+    def receive_all(self, taken: Sequence[tuple[int, Message]]) -> None:
+        """Takes what the gate gave: a message, or rows of several channels of one input, which are processed as one batch."""
+        rows = [message for _, message in taken if isinstance(message, Batch)]
+        if len(rows) < 2:
+            for channel, message in taken:
+                self.receive(channel, message)
+            return
+        if self.checkers:
+            for channel, message in taken:
+                self._check(self.checkers[channel], message)
+        self._process(taken[0][0], concat(rows))
+
     def receive(self, channel: int, message: Message) -> None:
         """Takes the next message of a channel."""
         if self.checkers:
             self._check(self.checkers[channel], message)
         match message:
             case Batch():
-                self.metrics.rows_in += message.height
-                self.metrics.batches_in += 1
-                input = self.gate.channels[channel].input if self.gate.channels else 0
-                self.timed(lambda: self.operator.process(input, message))
+                self._process(channel, message)
             case Watermark(time_ms=time_ms, is_firm=is_firm):
                 self.tracker.advance(channel, time_ms)
                 self._time_has_passed(is_firm)
@@ -162,6 +171,12 @@ class VertexRun(Emitter):
             case Barrier():
                 self._barrier = message
                 self._align()
+
+    def _process(self, channel: int, batch: Batch) -> None:
+        self.metrics.rows_in += batch.height
+        self.metrics.batches_in += 1
+        input = self.gate.channels[channel].input if self.gate.channels else 0
+        self.timed(lambda: self.operator.process(input, batch))
 
     def _check(self, checker: EdgeChecker, message: Message) -> None:
         if isinstance(message, Batch):

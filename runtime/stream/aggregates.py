@@ -17,7 +17,7 @@ from tableapi.errors import UnsupportedError
 from tableapi.functions.registry import Accumulator, AccumulatorKind, AggregateFunction, lookup
 from tableapi.plan.nodes import NamedAgg
 from tableapi.plan.rex import AggCall
-from tableapi.runtime.expressions import aggregate_of, exact, finish_aggregate, lower
+from tableapi.runtime.expressions import aggregate_of, finish_aggregate, lower
 from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.records import SlotRecords
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
@@ -91,6 +91,9 @@ class _Call:
 
     name: str
     result: pl.Expr
+    plain: str | None = None
+    """The running value that the result is (converted to `dtype`), when it is nothing else."""
+    dtype: pl.DataType = field(default_factory=pl.Null)
 
 
 class AggregateSet:
@@ -156,7 +159,9 @@ class AggregateSet:
 
     def _finish_call(self, name: str, call: AggCall, columns: list[str]) -> None:
         result = finish_aggregate(call, [pl.col(c) for c in columns], self._session)
-        self._calls.append(_Call(name, exact(result, call.type).alias(name)))
+        dtype, own = call.type.to_polars(), pl.col(columns[0])
+        is_plain = result.meta.eq(own) or result.meta.eq(own.cast(dtype))
+        self._calls.append(_Call(name, result.alias(name), columns[0] if is_plain else None, dtype))
 
     def _source(self, call: AggCall) -> _Source:
         key = (call.filter, str(call.args) if call.distinct else None)
@@ -359,7 +364,11 @@ class AggregateSet:
         if not self._calls:
             return pl.DataFrame(height=height)
         frame = pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
-        return frame.select([c.result for c in self._calls])
+        computed = [c.result for c in self._calls if c.plain is None]
+        made = frame.select(computed) if computed else frame
+        return pl.DataFrame(
+            [made[c.name] if c.plain is None else frame[c.plain].cast(c.dtype).alias(c.name) for c in self._calls]
+        )
 
     def absorb(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
         """Folds in the slots `others` of a set of the same calls, as if their rows had come later."""

@@ -83,7 +83,7 @@ def _filtered(batch: Batch, mask: pl.Series) -> Batch:
 def _compile_projection(condition: Rex | None, items: Sequence[NamedRex], context: OperatorContext) -> Step:
     """Fields of rows are taken out before the filter copies rows, and what condition and columns share is computed once."""
     step = plan_row_step(condition, items)
-    take = [_path(c) for c in step.taken]
+    take = [(c.name, _path(c.rex)) for c in step.taken]
     early = [c.name for c in step.early]
     compute_early, compute_late = (compile_columns(part, context) if part else None for part in (step.early, step.late))
     keep = None if step.condition is None else compile_filter(step.condition, context)
@@ -93,7 +93,7 @@ def _compile_projection(condition: Rex | None, items: Sequence[NamedRex], contex
     def run(batch: Batch) -> Batch:
         frame = batch.frame
         if take:
-            frame = pl.DataFrame([column(frame) for column in take])
+            frame = _taken(frame, take)
         if compute_early is not None:
             frame = hstack([frame, compute_early(frame)])
         if keep is not None:
@@ -109,30 +109,38 @@ def _compile_projection(condition: Rex | None, items: Sequence[NamedRex], contex
     return run
 
 
-def _path(item: NamedRex) -> Callable[[pl.DataFrame], pl.Series]:
-    """Reads a column, or a field of a row, from a frame."""
+def _path(rex: Rex) -> tuple[str, ...]:
+    """A column, and the names of the fields on the way into its row."""
     fields: list[str] = []
-    rex = item.rex
     while isinstance(rex, Call):
         assert isinstance(rex.args[1], Literal)
         fields.insert(0, rex.args[1].value)
         rex = rex.args[0]
     assert isinstance(rex, Ref)
-    column = rex.name
+    return (rex.name, *fields)
 
-    def read(frame: pl.DataFrame) -> pl.Series:
-        series = frame[column]
-        for name in fields:
-            series = series.struct.field(name)
-        return series.alias(item.name)
 
-    return read
+def _taken(frame: pl.DataFrame, take: Sequence[tuple[str, tuple[str, ...]]]) -> pl.DataFrame:
+    """Columns and fields of rows, each given by its new name and its path. A row is opened once for all of its fields."""
+    opened: dict[tuple[str, ...], pl.DataFrame] = {(): frame}
+
+    def fields_of(path: tuple[str, ...]) -> pl.DataFrame:
+        if path not in opened:
+            opened[path] = fields_of(path[:-1])[path[-1]].struct.unnest()
+        return opened[path]
+
+    return pl.DataFrame([fields_of(path[:-1])[path[-1]].alias(name) for name, path in take])
 
 
 def compile_filter(condition: Rex, context: OperatorContext) -> Callable[[pl.DataFrame], pl.Series]:
     """The condition as a function from rows to a mask (NULL counts as FALSE)."""
     evaluate = compile_columns([NamedRex("mask", condition)], context)
-    return lambda frame: evaluate(frame)["mask"].fill_null(False)
+
+    def keep(frame: pl.DataFrame) -> pl.Series:
+        mask = evaluate(frame)["mask"]
+        return mask.fill_null(False) if mask.null_count() else mask
+
+    return keep
 
 
 def compile_columns(columns: Sequence[NamedRex], context: OperatorContext) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -21,9 +21,11 @@ def differs(before: pl.DataFrame, after: pl.DataFrame) -> Mask:
     """Whether row i of both frames (same columns) is different; NULL equals NULL, NaN equals NaN."""
     if not before.width or not before.height:
         return np.zeros(before.height, dtype=np.bool_)
-    sides = [c.alias(f"b{i}") for i, c in enumerate(before)] + [after[c.name].alias(f"a{i}") for i, c in enumerate(before)]
-    unequal = [pl.col(f"b{i}").ne_missing(pl.col(f"a{i}")) for i in range(before.width)]
-    changed: Mask = pl.DataFrame(sides).select(pl.any_horizontal(unequal).alias("changed")).to_series().to_numpy()
+    changed: Mask = np.zeros(before.height, dtype=np.bool_)
+    for old in before.get_columns():
+        new = after[old.name]
+        unequal = old.ne_missing(new) if old.null_count() or new.null_count() or old.dtype.is_nested() else old != new
+        changed |= unequal.to_numpy()
     return changed
 
 

@@ -20,10 +20,10 @@ def test_credit_is_used_by_rows_and_comes_back_when_they_are_taken():
     sender.send(batch)
     assert not sender.has_credit
     sender.send(Watermark(1))
-    assert gate.take() == (0, batch)
+    assert gate.take() == [(0, batch)]
     assert sender.has_credit
-    assert gate.take() == (0, Watermark(1))
-    assert gate.take() is None
+    assert gate.take() == [(0, Watermark(1))]
+    assert gate.take() == []
 
 
 def test_unseen_watermark_is_replaced_by_a_later_one():
@@ -81,20 +81,39 @@ def test_gate_takes_in_turn():
         senders[0].send(Barrier(n)) if n > 2 else senders[0].send(Batch(frame(1, n)))
     senders[1].send(Batch(frame(1, 10)))
     order = [gate.take() for _ in range(5)]
-    assert [channel for channel, _ in order] == [0, 1, 0, 0, 0]
+    assert [channel for ((channel, _),) in order] == [0, 1, 0, 0, 0]
+
+
+def test_rows_of_several_channels_of_one_input_are_taken_together():
+    gate = Gate(10)
+    first, second, other_input, third = (LocalSender(10**9, gate, input) for input in (0, 0, 1, 0))
+    first.send(Batch(frame(3)))
+    first.send(Watermark(1))
+    second.send(Batch(frame(4)))
+    other_input.send(Batch(frame(1)))
+    third.send(Batch(frame(5)))
+    heights = [[(channel, getattr(message, "height", message)) for channel, message in gate.take()] for _ in range(4)]
+    assert heights == [[(0, 3), (1, 4)], [(2, 1)], [(3, 5)], [(0, Watermark(1))]], "not beyond the limit, nor of another input"
+
+    first.send(Watermark(2))
+    second.send(Batch(frame(1)))
+    third.send(Barrier(1))
+    assert [channel for channel, _ in gate.take()] == [1]
+    assert gate.take() == [(3, Barrier(1))]
+    assert gate.take() == [(0, Watermark(2))]
 
 
 def test_broadcast_and_hash_and_other_messages():
     gates = [Gate(10_000), Gate(10_000)]
     senders = [LocalSender(10**9, gate, 0) for gate in gates]
     distribute(Batch(frame(100)), ExchangeKind.BROADCAST, (), senders)
-    assert [gate.take()[1].height for gate in gates] == [100, 100]
+    assert [gate.take()[0][1].height for gate in gates] == [100, 100]
     distribute(Batch(frame(100)), ExchangeKind.HASH, ("k",), senders)
-    parts = [gate.take()[1].frame for gate in gates]
+    parts = [gate.take()[0][1].frame for gate in gates]
     assert sum(p.height for p in parts) == 100
     assert not set(parts[0]["k"]) & set(parts[1]["k"])
     distribute(EndOfInput(), ExchangeKind.HASH, ("k",), senders)
-    assert [gate.take()[1] for gate in gates] == [EndOfInput(), EndOfInput()]
+    assert [gate.take()[0][1] for gate in gates] == [EndOfInput(), EndOfInput()]
 
 
 def test_barriers_are_aligned():
