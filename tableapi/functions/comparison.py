@@ -18,7 +18,18 @@ from tableapi.functions.registry import Lowering, LoweringCall, Resolved, Scalar
 from tableapi.functions.signatures import ANY, TEXT, _check_count, common, compared, comparison, merge, signature
 from tableapi.plan.rex import Literal, Rex
 from tableapi.plan.typing import comparable_type
-from tableapi.types import BooleanType, DataType, FractionalType, MapType, MultisetType, NumericType, RowType
+from tableapi.types import (
+    BooleanType,
+    CharacterType,
+    DataType,
+    DecimalType,
+    FractionalType,
+    IntegralType,
+    MapType,
+    MultisetType,
+    NumericType,
+    RowType,
+)
 
 NOT_NULL_BOOLEAN = BooleanType(is_nullable=False)
 
@@ -68,16 +79,27 @@ def _between(is_negated: bool, is_symmetric: bool) -> Lowering:
 
 
 def _in_signature(args: Sequence[Rex]) -> Resolved:
-    """Numbers in the list are cast to the type of the value that is looked for, whatever that cuts off (Flink)."""
     _check_count(len(args), 2, None)
     nullable = any(a.type.is_nullable for a in args)
-    if all(isinstance(a.type, NumericType) for a in args):
-        return Resolved((args[0].type,) * len(args), BooleanType(is_nullable=nullable))
-    if all(comparable_type(args[0].type, a.type, False) == args[0].type.nullable() for a in args[1:]):
-        wanted: DataType = args[0].type
-    else:
-        wanted = merge([compared(args[0].type, a.type, False) for a in args[1:]])
+    wanted = _searched_in(args[0].type, [a.type for a in args[1:]])
     return Resolved((wanted,) * len(args), BooleanType(is_nullable=nullable))
+
+
+def _searched_in(value: DataType, candidates: Sequence[DataType]) -> DataType:
+    """The type in which a value is looked for in a list.
+
+    Flink: numbers in the list are cast to the type of the value, whatever that cuts off, but for decimals; texts in a list are read as the
+    type of a number or BOOLEAN, and a list of numbers is written as text.
+    """
+    if isinstance(value, DecimalType) and all(isinstance(c, DecimalType | IntegralType) for c in candidates):
+        return merge([value, *candidates])
+    if isinstance(value, NumericType | CharacterType) and all(isinstance(c, NumericType) for c in candidates):
+        return value
+    if isinstance(value, NumericType | BooleanType) and all(isinstance(c, CharacterType) for c in candidates):
+        return value
+    if all(comparable_type(value, c, False) == value.nullable() for c in candidates):
+        return value
+    return merge([compared(value, c, False) for c in candidates])
 
 
 def _in(is_negated: bool) -> Lowering:

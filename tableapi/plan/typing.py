@@ -451,8 +451,8 @@ def _can_cast_simple(source: DataType, target: DataType) -> bool:
 def comparable_type(left: DataType, right: DataType, can_order: bool) -> DataType | None:
     """The type in which two values are compared, or None when they cannot be.
 
-    Numbers widen; a character string stands for a date, time or timestamp when the other side is one (Flink); ROW, ARRAY and
-    MAP compare for equality only (`can_order` False).
+    Numbers widen; a character string stands for a date, time or timestamp when the other side is one (Flink), and where the order is
+    asked for also for a number (a whole one is then a BIGINT) or BOOLEAN. ROW, ARRAY and MAP compare for equality only (`can_order` False).
     """
     if can_order and any(isinstance(t, _NESTED) for t in (left, right)):
         return None
@@ -460,9 +460,20 @@ def comparable_type(left: DataType, right: DataType, can_order: bool) -> DataTyp
         return right
     if isinstance(right, CharacterType) and _is_temporal(left):
         return left
+    if can_order and isinstance(left, CharacterType) and isinstance(right, NumericType | BooleanType):
+        return _read_as(right)
+    if can_order and isinstance(right, CharacterType) and isinstance(left, NumericType | BooleanType):
+        return _read_as(left)
     if isinstance(left, DateType) != isinstance(right, DateType) and not any(isinstance(t, NullType) for t in (left, right)):
         return None
     return common_type([left.nullable(), right.nullable()])
+
+
+def _read_as(data_type: DataType) -> DataType | None:
+    """The type in which a text is ordered against a value of `data_type`."""
+    if isinstance(data_type, BooleanType | FractionalType):
+        return data_type.nullable()
+    return common_type([data_type.nullable(), BigIntType()])
 
 
 def _is_temporal(data_type: DataType) -> bool:

@@ -162,6 +162,18 @@ TEXTS = [
     ("JSON_OBJECT('k' VALUE JSON_ARRAY(1, 2))", '{"k":[1,2]}'),
     ("JSON_ARRAY(1, CAST(NULL AS INT))", "[1]"),
     ("CAST(NULL AS STRING) IS JSON", "FALSE"),
+    ("1 > '0.5'", "TRUE"),
+    ("1 < '1.5'", "FALSE"),
+    ("CAST(1 AS TINYINT) < '300'", "TRUE"),
+    ("CAST(1 AS DOUBLE) > '1e0'", "FALSE"),
+    ("CAST(1.20 AS DECIMAL(10, 2)) < '1.206'", "TRUE"),
+    ("'12' BETWEEN 1 AND 5", "FALSE"),
+    ("TRUE > 'false'", "TRUE"),
+    ("1 IN ('1', '2')", "TRUE"),
+    ("'12' IN (1, 12)", "TRUE"),
+    ("TRUE NOT IN ('true')", "FALSE"),
+    ("1 IN (2, 1.5)", "TRUE"),
+    ("CAST(2.55 AS DECIMAL(10, 2)) IN (1, 2.555)", "FALSE"),
 ]
 
 
@@ -180,6 +192,8 @@ FAILURES = [
     ("JSON_VALUE('{}', '$.a' ERROR ON ERROR)", "JSON_VALUE"),
     ("MAP_FROM_ARRAYS(ARRAY['a'], ARRAY[1, 2])", "differ in length"),
     ("TO_TIMESTAMP_LTZ('pen')", "is no timestamp"),
+    ("1 > 'a'", "cannot cast 'a'"),
+    ("1 IN ('a')", "cannot cast 'a'"),
 ]
 
 
