@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from tableapi.errors import UnsupportedError, ValidationError
 from tableapi.plan import nodes as n
-from tableapi.plan.match_node import Match
-from tableapi.plan.traits import joined_time
+from tableapi.plan.traits import lost_time
 
 
-def check_window_function(node: n.WindowTable | n.WindowAggregate) -> None:
-    """What Flink wants of a window table function on a stream."""
+def check_window(node: n.WindowTable | n.WindowAggregate) -> None:
+    """What Flink wants of a window on a stream."""
     window = node.window
-    if not window.is_table_function:
-        return
-    if joined_time(node.input, window.time_column):
-        raise UnsupportedError(
-            f"the window's time column '{window.time_column}' is no time attribute any more after a regular join",
-            fix="window before the join, or join with an interval condition on the time attributes",
-        )
-    if isinstance(node, n.WindowAggregate) and window.kind is n.WindowKind.HOP and window.size_ms % window.step_ms:
+    is_attached = isinstance(node, n.WindowAggregate) and node.attached is not None
+    if not (is_attached and lost_time(node.input, window.time_column) == "a window function"):
+        check_time(node.input, window.time_column, f"the window's time column '{window.time_column}'", "window")
+    is_hop = isinstance(node, n.WindowAggregate) and window.kind is n.WindowKind.HOP
+    if window.is_table_function and is_hop and window.size_ms % window.step_ms:
         raise ValidationError(
             "the size of a HOP window must be a multiple of its slide when rows are aggregated per window",
             exists=f"size: {n.format_ms(window.size_ms)}, slide: {n.format_ms(window.step_ms)}",
         )
 
 
-def check_order_of_match(node: Match) -> None:
-    """A row pattern needs rows in order of time, and a regular join gives none."""
-    column = node.order_by[0].column
-    if joined_time(node.input, column):
+def check_time(node: n.Node, column: str, subject: str, step: str) -> None:
+    """What works by time needs rows in order of time, and some operators give none.
+
+    Args:
+        node: The input. column: Its time attribute. subject: What the column is, in the user's terms. step: What is done by time, as a verb.
+    """
+    lost_by = lost_time(node, column)
+    if lost_by == "a window function":
+        raise UnsupportedError(f"{subject} is no time attribute any more after {lost_by}", fix=f"{step} by window_time")
+    if lost_by is not None:
         raise UnsupportedError(
-            f"column '{column}' is no time attribute any more after a regular join",
-            fix="match rows before the join, or join with an interval condition on the time attributes",
+            f"{subject} is no time attribute any more after {lost_by}",
+            fix=f"{step} before the join, or join with an interval condition on the time attributes",
         )

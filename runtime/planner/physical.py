@@ -23,13 +23,14 @@ from tableapi.plan.traits import (
     is_bounded,
     keeps_one_by_time,
     ranks_windows,
+    time_of,
     upsert_key,
     window_of,
 )
 from tableapi.row import RowKind
 from tableapi.runtime.constraints import Constraints, ConstraintSpec
 from tableapi.runtime.planner.chains import calc_chain
-from tableapi.runtime.planner.checks import check_order_of_match, check_window_function
+from tableapi.runtime.planner.checks import check_time, check_window
 from tableapi.runtime.planner.graph import (
     FORWARD,
     SINGLE,
@@ -213,7 +214,7 @@ class PhysicalPlanner:
     def _windowtable(self, node: n.WindowTable, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.window_table import WindowTableSpec
 
-        check_window_function(node)
+        check_window(node)
         source = self.plan(node.input)
         if node.window.kind is n.WindowKind.SESSION:
             edge = self._hashed(source, node.window.partition_by)
@@ -321,7 +322,7 @@ class PhysicalPlanner:
     def _windowaggregate(self, node: n.WindowAggregate, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
 
-        check_window_function(node)
+        check_window(node)
         self._check_window_time(node)
         source = self.plan(node.input)
         spec = WindowAggregateSpec(
@@ -351,9 +352,10 @@ class PhysicalPlanner:
 
         time_column, is_event_time = None, True
         if node.order_by and node.order_by[0].ascending and self._inserts(node.input):
-            first = node.input.schema[node.order_by[0].column]
-            if first.time is not None:
-                time_column, is_event_time = first.name, first.time is TimeKind.ROWTIME
+            column = node.order_by[0].column
+            kind = time_of(node.input, column)
+            if kind is not None:
+                time_column, is_event_time = column, kind is TimeKind.ROWTIME
         if time_column is not None and len({looks_ahead(call) for call in node.calls}) == 2:
             return self.plan(_with_leads_apart(node, looks_ahead), needs_before)
         source = self.plan(node.input)
@@ -381,7 +383,8 @@ class PhysicalPlanner:
 
         if not self._inserts(node.input):
             raise ChangelogError("MATCH_RECOGNIZE reads rows that are only ever added, but its input changes")
-        check_order_of_match(node)
+        column = node.order_by[0].column
+        check_time(node.input, column, f"column '{column}'", "match rows")
         source = self.plan(node.input)
         spec = PatternMatchSpec(
             source.schema,
@@ -528,6 +531,8 @@ class PhysicalPlanner:
     def _temporaljoin(self, node: n.TemporalJoin, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.temporal_join import TemporalJoinSpec
 
+        if node.right_time is not None:
+            check_time(node.left, node.left_time, f"column '{node.left_time}'", "look up versions")
         left, right = self.plan(node.left), self._versions(node.right)
         spec = TemporalJoinSpec(
             left.schema,
@@ -555,7 +560,7 @@ class PhysicalPlanner:
 
     def _keeps_last(self, rank: n.Rank) -> bool:
         first = rank.order_by[0] if rank.order_by else None
-        by_time = first is not None and rank.input.schema[first.column].time is TimeKind.ROWTIME and not first.ascending
+        by_time = first is not None and time_of(rank.input, first.column) is TimeKind.ROWTIME and not first.ascending
         return by_time and rank.start == rank.end == 1 and rank.rank_name is None and self._inserts(rank.input)
 
     def _raw_source(self, node: n.Node) -> Stream:
@@ -632,7 +637,7 @@ class PhysicalPlanner:
 
     def _sorts_by_time(self, node: n.Sort) -> bool:
         first = node.order_by[0]
-        return first.ascending and node.input.schema[first.column].time is not None and self._inserts(node.input)
+        return first.ascending and time_of(node.input, first.column) is not None and self._inserts(node.input)
 
     def _sort(self, node: n.Sort, needs_before: bool) -> Stream:
         from tableapi.runtime.stream.sort_limit import FullSortSpec, TemporalSortSpec

@@ -258,7 +258,7 @@ def _by_time(node: n.Node, order_by: tuple[SortKey, ...]) -> bool:
     """Whether the first sort key is a time attribute of the node."""
     if not order_by:
         return False
-    return node.schema[order_by[0].column].time is not None
+    return time_of(node, order_by[0].column) is not None
 
 
 def _join_changelog(kind: n.JoinKind, inputs: list[frozenset[RowKind]]) -> frozenset[RowKind]:
@@ -334,14 +334,23 @@ def rowtimes(node: n.Node) -> list[str]:
     return [f.name for f in node.schema if f.time is TimeKind.ROWTIME]
 
 
-def joined_time(node: n.Node, column: str) -> bool:
-    """Whether a column came through a regular join. A time attribute is none after it: the join holds rows of any age, so that its
-    output is in no order of time."""
+def lost_time(node: n.Node, column: str) -> str | None:
+    """What made a column that was a time attribute none any more, in words; None: nothing did.
+
+    A regular join holds rows of any age, so that its output is in no order of time. A window function hands rows on with the window's time,
+    and what comes after it may wait for the window's end.
+    """
     if isinstance(node, n.Join):
-        return True
+        return "a regular join"
+    if isinstance(node, n.WindowTable) and column == node.window.time_column:
+        return "a window function"
     if isinstance(node, n.Project):
         source = next((c.rex for c in node.columns if c.name == column), None)
-        return isinstance(source, Ref) and joined_time(node.input, source.name)
-    if isinstance(node, n.Unary) and column in node.input.schema:
-        return joined_time(node.input, column)
-    return False
+        return lost_time(node.input, source.name) if isinstance(source, Ref) else None
+    return next(filter(None, (lost_time(i, column) for i in node.inputs if column in i.schema)), None)
+
+
+def time_of(node: n.Node, column: str) -> TimeKind | None:
+    """The kind of time that a column follows; None when it is no time attribute, or none any more."""
+    kind = node.schema[column].time
+    return None if kind is None or lost_time(node, column) else kind

@@ -20,6 +20,8 @@ INDEPENDENT = "tableapi-independent"
 AVAILABLE_PROVIDERS[INDEPENDENT] = AVAILABLE_PROVIDERS["hypothesis"]
 
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+if IS_NIGHTLY:
+    pytestmark = pytest.mark.timeout(3_600)
 
 
 def cases(sql: st.SearchStrategy[str], normal: int, nightly: int):

@@ -16,6 +16,14 @@ FACTS_OUT_OF_ORDER = [
     ("c", 0, None, 31),
 ]
 
+BY_TIME = {
+    "interval join": "SELECT q.k, r.v FROM ({}) AS q JOIN f AS r ON q.ts BETWEEN r.ts AND r.ts + INTERVAL '9' SECOND",
+    "sums of earlier rows": "SELECT k, SUM(v) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '9' SECOND PRECEDING AND CURRENT ROW) AS s "
+    "FROM ({}) AS q",
+    "first row": "SELECT k, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS rn FROM ({}) AS q) WHERE rn = 1",
+    "order of time": "SELECT k, ts FROM ({}) AS q ORDER BY ts",
+}
+
 QUERIES = {
     "distinct literal": "SELECT g, COUNT(DISTINCT 'b') AS c FROM f GROUP BY g",
     "distinct literal of all": "SELECT COUNT(DISTINCT 'b') AS c FROM f HAVING COUNT(*) > 0",
@@ -37,6 +45,20 @@ QUERIES = {
     "join of windows of changing rows": "SELECT l.w, r.v FROM TABLE(TUMBLE(TABLE c, DESCRIPTOR(`at`), INTERVAL '20' SECOND)) AS l LEFT JOIN "
     "TABLE(TUMBLE(TABLE f, DESCRIPTOR(ts), INTERVAL '20' SECOND)) AS r "
     "ON l.window_start = r.window_start AND l.window_end = r.window_end AND l.k = r.k",
+    "join of one column with two": "SELECT f.v, r.w FROM f JOIN (SELECT k, w, UPPER(k) AS x FROM p) AS r ON f.k = r.k AND f.k = r.x",
+    **{
+        f"{name} of joined rows": query.format(
+            "SELECT l.k, l.v, l.ts FROM f AS l JOIN (SELECT k, g FROM f) AS r ON l.k = r.k AND l.g = r.g"
+        )
+        for name, query in BY_TIME.items()
+    },
+    **{
+        f"{name} of rows with windows": query.format(
+            "SELECT k, v, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end "
+            "ORDER BY v, k, g, ts) AS rn FROM TABLE(TUMBLE(TABLE f, DESCRIPTOR(ts), INTERVAL '20' SECOND))) WHERE rn <= 2"
+        )
+        for name, query in BY_TIME.items()
+    },
     "full join on the same condition twice": "SELECT f.k, f.v, p.w FROM f FULL JOIN p ON f.k = p.k AND f.k = p.k AND f.v > 1",
 }
 
@@ -45,4 +67,4 @@ QUERIES = {
 @pytest.mark.parametrize("max_batch_rows", [1, 3, 9])
 @pytest.mark.parametrize("facts", [FACTS, FACTS_OUT_OF_ORDER], ids=["in order", "out of order"])
 def test_stream_equals_batch(name: str, max_batch_rows: int, facts: list[tuple]) -> None:
-    stream_equals_batch(QUERIES[name], facts, VERSIONS, max_batch_rows=max_batch_rows)
+    stream_equals_batch(QUERIES[name], facts, VERSIONS, max_batch_rows=max_batch_rows, is_tight=True)

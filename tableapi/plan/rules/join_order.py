@@ -8,7 +8,7 @@ condition joins, or with an input of one row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -145,6 +145,9 @@ class _Search:
                 classes.add(*pair)
             else:
                 self.others.append((mask, part))
+        for members in classes.members:
+            for index, part in self._equal_in_one_input(members):
+                own.setdefault(index, []).append(part)
         self.originals = {frozenset(columns(p)): p for p in parts if _column_pair(p) is not None}
         self.classes = [(self._mask(members), members) for members in classes.members]
         self.leaves = [with_filter(leaf, own.get(i, [])) for i, leaf in enumerate(leaves)]
@@ -152,6 +155,14 @@ class _Search:
         self.trees = {1 << i: _Tree(1 << i, estimate.rows, 0.0) for i, estimate in enumerate(self.estimates)}
         self.single = {1 << i for i, leaf in enumerate(self.leaves) if frozenset[str]() in unique_keys(leaf)}
         """Inputs of at most one row."""
+
+    def _equal_in_one_input(self, members: dict[str, Ref]) -> Iterator[tuple[int, Rex]]:
+        """What a class demands of columns of the same input, which no join asks for: (input, equality)."""
+        first: dict[int, Ref] = {}
+        for name, ref in members.items():
+            index = self.owner[name]
+            if first.setdefault(index, ref) is not ref:
+                yield index, _equal(first[index], ref)
 
     def _mask(self, names: Iterable[str]) -> int:
         mask = 0
@@ -281,8 +292,11 @@ class _Search:
                 written = self.originals.get(frozenset((one.name, two.name)))
                 if written is not None:
                     return written
-        one, two = left[0], right[0]
-        return Call(BooleanType(is_nullable=one.type.is_nullable or two.type.is_nullable), "EQUALS", (one, two))
+        return _equal(left[0], right[0])
+
+
+def _equal(one: Ref, two: Ref) -> Rex:
+    return Call(BooleanType(is_nullable=one.type.is_nullable or two.type.is_nullable), "EQUALS", (one, two))
 
 
 def _refs(rex: Rex) -> list[Ref]:

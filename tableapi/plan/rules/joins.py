@@ -8,8 +8,8 @@ from tableapi.plan import nodes as n
 from tableapi.plan.rex import Call, Literal, Ref, Rex, columns, conjuncts, substitute
 from tableapi.plan.rules.filters import conjunction, is_movable, with_filter
 from tableapi.plan.scope import unique
-from tableapi.plan.traits import INSERT_ONLY, Facts, changelog, no_facts, window_of
-from tableapi.tablespec import RowSchema, TimeKind
+from tableapi.plan.traits import INSERT_ONLY, Facts, changelog, no_facts, time_of, window_of
+from tableapi.tablespec import TimeKind
 from tableapi.types import DayTimeIntervalType
 
 
@@ -40,7 +40,7 @@ def interval_join(node: n.Node, facts: Facts = no_facts) -> n.Node | None:
         return None
     if changelog(node.left, facts) != INSERT_ONLY or changelog(node.right, facts) != INSERT_ONLY:
         return None
-    bounds = _Bounds(node.left.schema, node.right.schema)
+    bounds = _Bounds(node.left, node.right)
     rest = [part for part in conjuncts(node.condition) if not bounds.take(part)]
     if bounds.lower is None or bounds.upper is None or bounds.pair is None:
         return None
@@ -54,7 +54,7 @@ def interval_join(node: n.Node, facts: Facts = no_facts) -> n.Node | None:
 class _Bounds:
     """Collects lower <= left.time - right.time <= upper from comparisons of the two time attributes."""
 
-    def __init__(self, left: RowSchema, right: RowSchema) -> None:
+    def __init__(self, left: n.Node, right: n.Node) -> None:
         self.left, self.right = left, right
         self.pair: tuple[str, str] | None = None
         self.lower: int | None = None
@@ -97,15 +97,15 @@ class _Bounds:
             return None
         if self.pair is not None and self.pair != pair:
             return None
-        if self.left[pair[0]].time is not self.right[pair[1]].time:
+        if time_of(self.left, pair[0]) is not time_of(self.right, pair[1]):
             return None
         if function == "EQUALS":
             return pair, "both", constant
         return (pair, "upper", constant - strict) if less else (pair, "lower", constant + strict)
 
     @staticmethod
-    def _is_time(schema: RowSchema, name: str) -> bool:
-        return name in schema and schema[name].time is not None
+    def _is_time(side: n.Node, name: str) -> bool:
+        return name in side.schema and time_of(side, name) is not None
 
     def _apply(self, parsed: tuple[tuple[str, str], str, int]) -> None:
         self.pair, which, value = parsed
