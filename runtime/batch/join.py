@@ -325,8 +325,14 @@ class Pairing:
         return left, left_names, right, right_names
 
     def _key_columns(self, frame: pl.LazyFrame, rexes: list[Rex]) -> tuple[pl.LazyFrame, list[str]]:
-        names = [rex.name if isinstance(rex, Ref) else self.lowering.fresh("key") for rex in rexes]
-        computed = [(name, rex) for name, rex in zip(names, rexes, strict=True) if not isinstance(rex, Ref)]
+        """Each key as a column of its own. A column that is two keys is copied: Polars 2.1 would infer that their partners are equal
+        and push this into a frame that it has optimised already, which panics where that holds a product."""
+        names: list[str] = []
+        for rex in rexes:
+            names.append(rex.name if isinstance(rex, Ref) and rex.name not in names else self.lowering.fresh("key"))
+        computed = [
+            (name, rex) for name, rex in zip(names, rexes, strict=True) if not (isinstance(rex, Ref) and rex.name == name)
+        ]
         if computed:
             frame, lowered = self.lowering.expressions(frame, [rex for _, rex in computed])
             frame = frame.with_columns(e.alias(name) for e, (name, _) in zip(lowered, computed, strict=True))

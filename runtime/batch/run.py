@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -16,15 +15,9 @@ from tableapi.runtime.batch.context import Lowering, Sources
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
 
-T = TypeVar("T")
-
 OPTIMIZATIONS = pl.QueryOptFlags(check_order_observe=False)
 """Polars' pass `check_order_observe` takes the choice between two constants for an expression that has no order, and drops the sort
 below it. Plans keep only sorts that matter, so nothing is lost without the pass."""
-
-WITHOUT_PUSHDOWN = pl.QueryOptFlags(check_order_observe=False, predicate_pushdown=False)
-"""For queries whose optimisation panics: Polars 2.1 may push a filter into a product of frames that an earlier filter has already made
-a join of. Scans and joins have their filters from our own rules, so little is lost."""
 
 READY_FRAMES = 2
 """Frames that wait to be taken before the query waits."""
@@ -50,17 +43,7 @@ def run_batch(node: Node, session: SessionContext, sources: Sources, versions: S
 def collect(lazy: pl.LazyFrame) -> pl.DataFrame:
     """The rows of a lazy frame."""
     with clean_failures():
-        return _optimized(lambda flags: lazy.collect(engine="streaming", optimizations=flags))
-
-
-def _optimized(run: Callable[[pl.QueryOptFlags], T]) -> T:
-    """Runs a query with all optimisations, or with those that it can bear; a panic in the optimiser comes before any row is read."""
-    try:
-        return run(OPTIMIZATIONS)
-    except pl.exceptions.PanicException as panic:
-        if "JoinType::Cross" not in str(panic):
-            raise
-        return run(WITHOUT_PUSHDOWN)
+        return lazy.collect(engine="streaming", optimizations=OPTIMIZATIONS)
 
 
 def stream_batch(node: Node, lowering: Lowering, max_rows: int = 65_536) -> Iterator[pl.DataFrame]:
@@ -101,10 +84,8 @@ class _Query:
     def _run(self) -> None:
         end: BaseException | None = None
         try:
-            _optimized(
-                lambda flags: self._lazy.sink_batches(
-                    self._put, chunk_size=self._max_rows, maintain_order=True, engine="streaming", optimizations=flags
-                )
+            self._lazy.sink_batches(
+                self._put, chunk_size=self._max_rows, maintain_order=True, engine="streaming", optimizations=OPTIMIZATIONS
             )
         except KeyboardInterrupt:
             end = JobCancelledError("the query was interrupted")
