@@ -217,16 +217,12 @@ class TablePlanner:
         condition = None
         if table.condition is not None:
             condition = self.queries.expression(table.condition, self._both(left, right), names)
-            if any(isinstance(p, un.Subquery) for p in parts(condition)):
-                return self._join_with_subquery(left, right, kind, condition)
+            if kind is JoinKind.INNER and any(isinstance(p, un.Subquery) for p in parts(condition)):
+                return self._join_with_subquery(left, right, condition)
         return self.builder.join(left, right, kind, condition)
 
-    def _join_with_subquery(self, left: Relation, right: Relation, kind: JoinKind, condition: un.Unresolved) -> Relation:
+    def _join_with_subquery(self, left: Relation, right: Relation, condition: un.Unresolved) -> Relation:
         """An inner join whose condition holds a sub-query: the parts with sub-queries filter the joined rows."""
-        if kind is not JoinKind.INNER:
-            raise UnsupportedError(
-                f"a sub-query in the condition of a {kind.value} JOIN is not supported yet", where=condition.where
-            )
         plain: un.Unresolved | None = None
         later: list[un.Unresolved] = []
         for part in _conjuncts(condition):
@@ -234,7 +230,7 @@ class TablePlanner:
                 later.append(part)
             else:
                 plain = part if plain is None else un.Call("AND", (plain, part), where=part.where)
-        joined = self.builder.join(left, right, kind, plain)
+        joined = self.builder.join(left, right, JoinKind.INNER, plain)
         for part in later:
             joined = self.builder.filter(joined, part, "ON")
         return joined

@@ -63,9 +63,51 @@ SELECT a FROM t ORDER BY (SELECT MAX(x) FROM u WHERE y = a), a
 SELECT a + (SELECT MIN(x) FROM u), COUNT(*) FROM t GROUP BY a + (SELECT MIN(x) FROM u)
 SELECT * FROM (VALUES (1, (SELECT MAX(x) FROM u)), (2, 3)) AS w(i, j)
 """.strip().splitlines()
+VALUES_OF_THREE = [
+    f"SELECT a, {test} FROM t"
+    for test in (
+        "a = ANY (SELECT x FROM u WHERE y < b)",
+        "a <> ALL (SELECT x FROM u WHERE y < b)",
+        "a IN (SELECT x FROM u WHERE y = b)",
+        "a NOT IN (SELECT x FROM u WHERE y = b OR z = c)",
+        "a + 1 IN (SELECT x FROM u WHERE y = b AND x IS NOT NULL)",
+        "a IN (SELECT MAX(x) FROM u WHERE y = b)",
+        "(a, b) IN (SELECT x, y FROM u)",
+        "(a, b) NOT IN (SELECT x, y FROM u WHERE z < 3)",
+        "(a, b) IN (SELECT x, y FROM u WHERE x > 9)",
+    )
+]
+IN_OUTER_JOINS = [
+    f"SELECT a, b, x, y FROM t {kind} JOIN u ON t.a = u.x AND {test}"
+    for kind in ("LEFT", "RIGHT", "FULL")
+    for test in (
+        "u.y > (SELECT AVG(p) FROM v)",
+        "t.b IN (SELECT p FROM v)",
+        "u.y NOT IN (SELECT p FROM v WHERE p IS NOT NULL)",
+        "EXISTS (SELECT 1 FROM v WHERE p = t.b)",
+        "u.z < (SELECT MAX(q) FROM v WHERE p = u.y)",
+        "(u.y = 2 OR NOT EXISTS (SELECT 1 FROM v WHERE p > u.y AND q < u.z))",
+    )
+]
+THROUGH_JOINS = (
+    [
+        f"SELECT a, b, (SELECT COUNT(*) FROM u {kind} JOIN v ON x = p AND {test}) FROM t"
+        for kind in ("LEFT", "RIGHT", "FULL")
+        for test in ("y > a", "q > a", "y = b", "y + q > a")
+    ]
+    + [
+        f"SELECT a, (SELECT SUM(COALESCE(y, 10) + COALESCE(q, 100)) FROM (SELECT * FROM u WHERE z > a) AS l {kind} JOIN v ON x = p) FROM t"
+        for kind in ("LEFT", "RIGHT", "FULL")
+    ]
+    + [
+        "SELECT a, (SELECT MAX(n) FROM (SELECT y, COUNT(*) AS n FROM u WHERE x > a GROUP BY GROUPING SETS ((y), (z), (y, z))) AS g) FROM t",
+        "SELECT a FROM t WHERE 2 < (SELECT COUNT(*) FROM (SELECT y, z FROM u WHERE x <= a GROUP BY GROUPING SETS ((y), (z))) AS g)",
+    ]
+)
 REFUSED = [
-    "SELECT a = ANY (SELECT x FROM u WHERE y < b) FROM t",
-    "SELECT t.a FROM t LEFT JOIN u ON t.a = u.x AND u.y > (SELECT AVG(p) FROM v)",
+    "SELECT t.a FROM t LEFT JOIN u ON t.a = u.x AND EXISTS (SELECT 1 FROM v WHERE p = t.b AND q = u.y)",
+    "SELECT (a, b) = ALL (SELECT x, y FROM u) FROM t",
+    "SELECT (a, b) < ANY (SELECT x, y FROM u) FROM t",
 ]
 
 
@@ -94,7 +136,7 @@ def judge() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@pytest.mark.parametrize("query", [*QUANTIFIED, *CORRELATED_VALUES, *OTHERS])
+@pytest.mark.parametrize("query", [*QUANTIFIED, *CORRELATED_VALUES, *VALUES_OF_THREE, *IN_OUTER_JOINS, *THROUGH_JOINS, *OTHERS])
 def test_rows(environment: TableEnvironment, judge: duckdb.DuckDBPyConnection, query: str) -> None:
     with environment.sql_query(query).execute().collect() as rows:
         assert Counter(tuple(row) for row in rows) == Counter(judge.execute(query).fetchall())
@@ -104,3 +146,13 @@ def test_rows(environment: TableEnvironment, judge: duckdb.DuckDBPyConnection, q
 def test_refused_by_name(environment: TableEnvironment, query: str) -> None:
     with pytest.raises(UnsupportedError):
         environment.sql_query(query).execute()
+
+
+def test_several_columns_in_a_correlated_query(environment: TableEnvironment, judge: duckdb.DuckDBPyConnection) -> None:
+    """Goal: what DuckDB refuses has the rows of the same question asked with EXISTS."""
+    same, maybe = "x = a AND y = b", "(x = a) IS NOT FALSE AND (y = b) IS NOT FALSE"
+    found, unknown = (f"EXISTS (SELECT 1 FROM u WHERE z < c AND {test})" for test in (same, maybe))
+    expected = judge.execute(f"SELECT a, CASE WHEN {found} THEN FALSE WHEN {unknown} THEN NULL ELSE TRUE END FROM t").fetchall()
+    result = environment.sql_query("SELECT a, (a, b) NOT IN (SELECT x, y FROM u WHERE z < c) FROM t").to_polars()
+    assert Counter(result.rows()) == Counter(expected)
+    assert {value for _, value in expected} == {True, False, None}

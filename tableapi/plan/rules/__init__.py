@@ -42,13 +42,13 @@ from tableapi.plan.rules.prune import prune_columns
 from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
 from tableapi.plan.rules.reduce import reduce_aggregates
 from tableapi.plan.rules.reuse import share_results
-from tableapi.plan.rules.subquery import exists_or_in_filter, scalar_subquery
+from tableapi.plan.rules.subquery import exists_or_in_filter, outer_join_subquery, scalar_subquery
 from tableapi.plan.rules.windows import window_aggregate, with_emit_policy
 from tableapi.plan.traits import Facts, no_facts
 
 Rule = Callable[[n.Node], n.Node | None]
 
-SUBQUERIES: tuple[Rule, ...] = (exists_or_in_filter, scalar_subquery)
+SUBQUERIES: tuple[Rule, ...] = (exists_or_in_filter, scalar_subquery, outer_join_subquery)
 
 LOGICAL: tuple[Rule, ...] = (
     remove_true_filter,

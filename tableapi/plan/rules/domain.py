@@ -100,9 +100,9 @@ class Domain:
         )
 
     def _aggregate(self, node: n.Aggregate) -> n.Node:
-        if node.grouping_sets is not None:
-            raise UnsupportedError("grouping sets in a correlated sub-query are not supported yet", fix="use UNION ALL")
-        grouped = replace(node, input=self.of(node.input), keys=(*self._keys(), *node.keys))
+        keys = self._keys()
+        sets = None if node.grouping_sets is None else tuple((*keys, *part) for part in node.grouping_sets)
+        grouped = replace(node, input=self.of(node.input), keys=(*keys, *node.keys), grouping_sets=sets)
         return grouped if node.keys or not self.columns else self._one_row_each(node, grouped)
 
     def _one_row_each(self, node: n.Aggregate, grouped: n.Node) -> n.Node:
@@ -124,16 +124,24 @@ class Domain:
         parts = [null_safe_equal(Ref(left.schema[k].type, k), Ref(right.schema[new].type, new)) for k, new in renames.items()]
         joined = n.Join(left, right, kind, conjunction(parts if condition is None else [*parts, condition]))
         dropped = set(renames.values())
-        return n.Project(joined, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in joined.schema if f.name not in dropped))
+        kept = [f for f in joined.schema if f.name not in dropped]
+
+        def either(key: str) -> Rex:
+            """The domain's column on the side that has the row."""
+            sides = tuple(Ref(joined.schema[name].type, name) for name in (key, renames[key]))
+            return Call(left.schema[key].type, "COALESCE", sides) if kind is n.JoinKind.FULL else sides[0]
+
+        return n.Project(
+            joined, tuple(n.NamedRex(f.name, either(f.name) if f.name in renames else Ref(f.type, f.name)) for f in kept)
+        )
 
     def _join(self, node: n.Join) -> n.Node:
+        if node.kind is n.JoinKind.RIGHT:
+            return self._join(replace(node, left=node.right, right=node.left, kind=n.JoinKind.LEFT))
         condition = None if node.condition is None else self._bound(node.condition)
-        if node.kind in (n.JoinKind.RIGHT, n.JoinKind.FULL):
-            raise UnsupportedError(
-                f"a correlated sub-query through a {node.kind.value} JOIN is not supported yet", fix="write it as a LEFT JOIN"
-            )
         left = self.of(node.left)
-        if next(outer_refs(node.right, self._expressions), None) is None:
+        is_free = next(outer_refs(node.right, self._expressions), None) is None
+        if is_free and (node.kind is not n.JoinKind.FULL or not self.columns):
             return replace(node, left=left, condition=condition)
         return self._on_domain(left, self.of(node.right), node.kind, condition)
 

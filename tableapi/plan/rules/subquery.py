@@ -21,7 +21,7 @@ from tableapi.plan.rex import (
     transform,
     walk,
 )
-from tableapi.plan.rules.domain import Domain, null_safe_equal
+from tableapi.plan.rules.domain import Domain, null_safe_equal, outer_refs
 from tableapi.plan.rules.filters import conjunction, with_filter
 from tableapi.plan.scope import unique
 from tableapi.plan.typing import implicit_cast
@@ -269,6 +269,33 @@ def scalar_subquery(node: n.Node) -> n.Node | None:
     return n.Project(joined, tuple(n.NamedRex(c.name, _replace(c.rex, found, value)) for c in node.columns))
 
 
+def outer_join_subquery(node: n.Node) -> n.Node | None:
+    """LEFT, RIGHT or FULL JOIN whose condition uses a sub-query → the same over the side that the sub-query reads, with its value as
+    a column."""
+    if not isinstance(node, n.Join) or node.condition is None:
+        return None
+    found = next((r for r in walk(node.condition) if isinstance(r, SubqueryRex)), None)
+    if found is None:
+        return None
+    read = {r.name for arg in found.args for r in walk(arg) if isinstance(r, Ref)}
+    read |= {r.name for r in outer_refs(found.plan, _expressions) if r.depth == 1}
+    is_left = read <= set(node.left.schema.names)
+    if not is_left and not read <= set(node.right.schema.names):
+        raise UnsupportedError(
+            f"a sub-query that reads both sides of a {node.kind.value} JOIN in its condition is not supported",
+            where=found.where,
+            fix="filter one side in a sub-query before the join",
+        )
+    side = node.left if is_left else node.right
+    joined, value = _attach(side, found)
+    name = unique("$value", [*node.left.schema.names, *node.right.schema.names])
+    kept = tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in side.schema)
+    wider = n.Project(joined, (*kept, n.NamedRex(name, value)))
+    condition = _replace(node.condition, found, Ref(value.type, name))
+    both = replace(node, left=wider if is_left else node.left, right=node.right if is_left else wider, condition=condition)
+    return n.Project(both, tuple(n.NamedRex(f.name, Ref(f.type, f.name)) for f in node.schema))
+
+
 def _replace(rex: Rex, old: Rex, new: Rex) -> Rex:
     return transform(rex, lambda r: new if r == old else None)
 
@@ -278,7 +305,7 @@ def _plain(subquery: SubqueryRex) -> SubqueryRex:
     plan, before = subquery.plan, None
     while plan is not before:
         before = plan
-        for rule in (exists_or_in_filter, scalar_subquery):
+        for rule in (exists_or_in_filter, scalar_subquery, outer_join_subquery):
             plan = n.transform(plan, rule)
     return replace(subquery, plan=plan)
 
@@ -397,10 +424,9 @@ def _attach_flag(left: n.Node, subquery: SubqueryRex) -> tuple[n.Node, Rex]:
 
 def _three_valued(value: Rex, joined: n.Node, subquery: SubqueryRex, left: n.Node) -> tuple[Rex, n.Node]:
     """`x IN (q)` is UNKNOWN, not FALSE, when x is NULL and q is not empty, or when q holds a NULL."""
-    if _is_correlated(subquery.plan):
-        raise UnsupportedError(
-            "IN with nullable columns and a correlated sub-query as a value is not supported yet", fix="use EXISTS"
-        )
+    if len(subquery.args) > 1 or _is_correlated(subquery.plan):
+        joined, unknown = _attach_flag(joined, _possible_match(subquery))
+        return _in_value(value, unknown), joined
     columns_ = subquery.plan.schema.names
     total = unique("$rows", joined.schema.names)
     nulls = unique("$nulls", [*joined.schema.names, total])
@@ -415,9 +441,27 @@ def _three_valued(value: Rex, joined: n.Node, subquery: SubqueryRex, left: n.Nod
     has_null = Call(BooleanType(), "LESS", (Ref(BigIntType(), nulls), Ref(BigIntType(), total)))
     arg_null = Call(BooleanType(is_nullable=False), "IS_NULL", (subquery.args[0],))
     unknown = Call(BooleanType(), "OR", (has_null, Call(BooleanType(), "AND", (arg_null, has_rows))))
-    case = Call(
-        BooleanType(),
-        "CASE",
-        (value, Literal(BooleanType(), True), unknown, Literal(BooleanType(), None), Literal(BooleanType(), False)),
-    )
-    return case, joined
+    return _in_value(value, unknown), joined
+
+
+def _in_value(is_found: Rex, is_unknown: Rex) -> Rex:
+    true, null, false = (Literal(BooleanType(), v) for v in (True, None, False))
+    return Call(BooleanType(), "CASE", (is_found, true, is_unknown, null, false))
+
+
+def _possible_match(subquery: SubqueryRex) -> SubqueryRex:
+    """EXISTS of a row that is not known to differ: each of its columns is equal, or one of the two is NULL."""
+
+    def outward(rex: Rex) -> Rex:
+        return transform(rex, lambda r: OuterRef(r.type, r.name) if isinstance(r, Ref) else None)
+
+    parts: list[Rex] = []
+    for arg, field in zip(subquery.args, subquery.plan.schema, strict=True):
+        column = Ref(field.type, field.name)
+        equal = _equals(arg, column)
+        assert isinstance(equal, Call)
+        compared = Call(equal.type, "EQUALS", (outward(equal.args[0]), equal.args[1]))
+        parts.append(_or_unknown(compared, outward(arg), column))
+    condition = conjunction(parts)
+    assert condition is not None
+    return SubqueryRex(BooleanType(is_nullable=False), "exists", n.Filter(subquery.plan, condition))
