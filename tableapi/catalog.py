@@ -551,7 +551,8 @@ def _described(table: TableSpec | ViewSpec) -> CatalogBaseTable:
     if isinstance(table, ViewSpec):
         fields = table.relation.node.schema
         schema = Schema.new_builder().from_fields(fields.names, fields.types).build()
-        return CatalogBaseTable(table.comment, schema, (), {}, table.sql or "", table.sql or "")
+        expanded = table.sql or "" if table.query is None else table.query.expanded
+        return CatalogBaseTable(table.comment, schema, (), {}, table.sql or "", expanded)
     schema = Schema(table.columns, table.watermark, table.primary_key)
     return CatalogBaseTable(table.comment, schema, table.partition_keys, dict(table.options), spec=table)
 

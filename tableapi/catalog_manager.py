@@ -277,7 +277,7 @@ class CatalogManager:
                 hint = f"a temporary object has that name: DROP TEMPORARY {'VIEW' if is_view else 'TABLE'} {identifier.name}"
             if found is not None:
                 hint = f"it is a {'table' if is_view else 'view'}"
-            if if_exists and (hint is None or is_view):
+            if if_exists and (hint is None or found is not None):
                 return False
             raise UnknownNameError(
                 f"{kind} '{identifier.as_summary_string()}' does not exist",

@@ -341,7 +341,10 @@ class TableEnvironment:
         """
         found = self._catalog.table(self._catalog.parse(path))
         if isinstance(found, ViewSpec):
-            return self._table(self._builder().alias(found.relation, found.identifier.name))
+            from tableapi.sql.views import view_relation
+
+            relation = view_relation(found, self._catalog, self._context())
+            return self._table(self._builder().alias(relation, found.identifier.name))
         return self._table_of(found)
 
     @located

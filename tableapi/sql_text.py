@@ -175,7 +175,8 @@ def _interval(value: datetime.timedelta, data_type: DataType | None) -> str:
     if isinstance(data_type, DayTimeIntervalType) and data_type.first == data_type.last:
         count, rest = divmod(total_ms, _UNIT_MS[data_type.first])
         if not rest:
-            return f"INTERVAL '{count}' {data_type.first.name}"
+            digits = len(str(abs(count)))
+            return f"INTERVAL '{count}' {data_type.first.name}{f'({digits})' if digits > 2 else ''}"
     sign, total_ms = ("-", -total_ms) if total_ms < 0 else ("", total_ms)
     seconds, ms = divmod(total_ms, 1000)
     minutes, seconds = divmod(seconds, 60)

@@ -340,7 +340,9 @@ def _describe_function(env: TableEnvironment, statement: s.DescribeFunction) -> 
         if wrapper is not None:
             rows += [("return type", str(wrapper.result_type)), ("is deterministic", str(wrapper.deterministic).lower())]
         elif built_in is not None:
-            rows.append(("description", built_in.doc))
+            deterministic = getattr(built_in, "is_deterministic", True)
+            rows += [("is deterministic", str(deterministic).lower()), ("description", built_in.doc)]
+            rows += [("example", f"{call} = {result}") for call, result in built_in.examples[:1]]
     return TableResult.of_rows([("info name", DataTypes.STRING()), ("info value", DataTypes.STRING())], rows)
 
 

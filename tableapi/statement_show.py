@@ -115,10 +115,11 @@ def _create_view(env: TableEnvironment, statement: Show) -> TableResult:
         raise ValidationError(
             f"view '{view.identifier.name}' was made from a Table, it has no SQL text", fix="CREATE VIEW … AS … keeps its text"
         )
+    text = view.sql if view.query is None else view.query.expanded
     temporary = "TEMPORARY " if env._catalog.is_temporary(view.identifier) else ""
     names = ",\n".join(f"  {quote_name(n)}" for n in view.relation.names())
     comment = f"\nCOMMENT {quote_text(view.comment)}" if view.comment else ""
-    return _text(f"CREATE {temporary}VIEW {view.identifier} (\n{names}\n){comment}\nAS {view.sql}\n")
+    return _text(f"CREATE {temporary}VIEW {view.identifier} (\n{names}\n){comment}\nAS {text}\n")
 
 
 def _create_catalog(env: TableEnvironment, statement: Show) -> TableResult:

@@ -13,16 +13,37 @@ from tableapi.tablespec import ObjectIdentifier, TableSpec
 
 if TYPE_CHECKING:
     from tableapi.plan.scope import Relation
+    from tableapi.sql.ast import Query
+
+
+@dataclass(frozen=True)
+class ViewQuery:
+    """The query of a view, and where its short names are looked up.
+
+    `written` are the columns of the query when the view was made; later ones of its tables are not the view's.
+    """
+
+    query: Query
+    written: tuple[str, ...]
+    names: tuple[str, ...]
+    catalog: str
+    database: str
+    expanded: str
+    """The query with full names, as SHOW CREATE VIEW prints it."""
 
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """A named query: what it means, and the SQL it was written as (None when it came from a Table)."""
+    """A named query: what it meant when it was made, and the SQL it was written as (None when it came from a Table).
+
+    Without a `query`, the view stays what it was; see `views.view_relation`.
+    """
 
     identifier: ObjectIdentifier
     relation: Relation = field(compare=False)
     sql: str | None = None
     comment: str | None = None
+    query: ViewQuery | None = field(default=None, compare=False)
 
 
 class CatalogReader(Protocol):

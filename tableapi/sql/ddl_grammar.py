@@ -32,7 +32,7 @@ class DdlGrammar(ObjectGrammar):
             self.unexpected("TABLE")
         match word:
             case "TABLE":
-                return replace(self._create_table(start, is_temporary, or_replace), must_exist=must_exist)
+                return self._create_table(start, is_temporary, or_replace, must_exist)
             case "VIEW":
                 return replace(self._create_view(start, is_temporary), or_replace=or_replace)
             case "FUNCTION":
@@ -46,7 +46,7 @@ class DdlGrammar(ObjectGrammar):
             case _:
                 return self.expect_any("TABLE", "VIEW", "FUNCTION", "CATALOG", "DATABASE", "MODEL")
 
-    def _create_table(self, start: Token, is_temporary: bool, or_replace: bool) -> ast.CreateTableClause:
+    def _create_table(self, start: Token, is_temporary: bool, or_replace: bool, must_exist: bool) -> ast.CreateTableClause:
         self.expect("TABLE")
         if_not_exists = self._if_not_exists()
         parts = self.object_name("a table")
@@ -64,6 +64,8 @@ class DdlGrammar(ObjectGrammar):
             self.fail("a column needs a type, unless the table is made by CREATE TABLE … AS", start)
         if query is not None and is_temporary:
             self.unsupported("CREATE TEMPORARY TABLE … AS", start, fix="leave TEMPORARY out")
+        if must_exist and query is None:
+            self.fail("REPLACE TABLE needs AS and a query", start)
         if or_replace and (if_not_exists or is_temporary):
             self.fail(f"REPLACE and {'IF NOT EXISTS' if if_not_exists else 'TEMPORARY'} do not go together", start)
         return ast.CreateTableClause(
@@ -80,6 +82,7 @@ class DdlGrammar(ObjectGrammar):
             if_not_exists,
             or_replace,
             distribution,
+            must_exist,
         )
 
     def _create_view(self, start: Token, is_temporary: bool) -> ast.CreateViewClause:

@@ -20,10 +20,11 @@ from tableapi.sql import ast, checks
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.grouping import GroupedSelect, expand_grouping
 from tableapi.sql.hints import BlockHints, check_tables, hinted_aggregates, read_hints
+from tableapi.sql.query_text import Notes
 from tableapi.sql.rewrite import map_parts, parts
 from tableapi.sql.table_planner import TablePlanner
 from tableapi.sql.window_calls import resolve_windows
-from tableapi.tablespec import TableSpec
+from tableapi.tablespec import ObjectIdentifier, TableSpec
 from tableapi.types import RowType
 
 
@@ -64,6 +65,8 @@ class QueryPlanner:
         self.catalog, self.context = catalog, context
         self.builder = Builder(context)
         self.tables = TablePlanner(self)
+        self.notes = Notes(catalog)
+        self.tables_read: set[ObjectIdentifier] = set()
 
     def plan(self, query: ast.Query, names: Names | None = None) -> Relation:
         """The relation of a query; its columns have no qualifier."""
@@ -90,7 +93,9 @@ class QueryPlanner:
             case ast.ValuesRows(rows=rows):
                 return self._values(rows, names)
             case ast.TableQuery(table=table):
-                return self.builder.select(self.tables.named(table, names), [un.Star()])
+                relation = self.tables.named(table, names)
+                self.notes.columns(query, relation.names())
+                return self.builder.select(relation, [un.Star()])
             case _:
                 raise AssertionError(query)
 
@@ -141,6 +146,7 @@ class QueryPlanner:
             with located(query.query.where):
                 return self._select(query.query, names, query)
         relation = self.plan(query.query, names)
+        self.notes.columns(query, relation.names())
         order_by = tuple(self._sort_items(query.order_by, relation, names))
         return self.builder.select(relation, [un.Star()], order_by=order_by, fetch=query.fetch, offset=query.offset)
 
@@ -153,6 +159,7 @@ class QueryPlanner:
         in_block = replace(names.inner(), hints=hints)
         source = self.tables.plan(select.source, in_block) if select.source else self.builder.one_row()
         relation = source = self._outer(source, names)
+        self.notes.source(select, source)
         check_tables(select.hints, relation)
         if select.source is None and any(isinstance(i, un.Star) for i in select.items):
             raise ValidationError("SELECT * needs a FROM clause", where=select.items[0].where)

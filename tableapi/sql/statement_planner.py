@@ -9,10 +9,10 @@ from typing import Any
 from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError, did_you_mean
 from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import Sink
-from tableapi.plan.scope import PlanContext, Relation, plain
+from tableapi.plan.scope import PlanContext, Relation, plain, unique
 from tableapi.plan.traits import upsert_key
 from tableapi.sql import ast, definitions, object_planner, statements
-from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
+from tableapi.sql.catalog_reader import CatalogReader, ViewQuery, ViewSpec
 from tableapi.sql.query_planner import Names, QueryPlanner, located
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
 
@@ -193,11 +193,17 @@ class StatementPlanner:
         if clause.is_alter and not isinstance(self.queries.find(clause.parts, clause.where), ViewSpec):
             raise ValidationError(f"'{clause.parts[-1]}' is a table", where=clause.where, fix="use ALTER TABLE")
         relation = self.queries.plan(clause.query)
+        names = clause.columns or _unlike(clause.query, relation.names())
+        query = None
+        if identifier not in self.queries.tables_read:
+            here = self.catalog.qualify(("_",))
+            written, expanded = tuple(relation.names()), self.queries.notes.text(clause.query, clause.sql)
+            query = ViewQuery(clause.query, written, names, here.catalog, here.database, expanded)
         with located(clause.where):
-            relation = self.queries.renamed(relation, None, clause.columns)
+            relation = self.queries.renamed(relation, None, names)
             _check_unique([c.name for c in relation.star()], "a view")
             relation = self._named_columns(relation)
-        view = ViewSpec(identifier, relation, clause.sql, clause.comment)
+        view = ViewSpec(identifier, relation, clause.sql, clause.comment, query)
         return statements.CreateView(view, clause.is_temporary, clause.if_not_exists, clause.or_replace, clause.is_alter)
 
     def _named_columns(self, relation: Relation) -> Relation:
@@ -277,6 +283,19 @@ class StatementPlanner:
             *before, last = clause.source
             catalog, database = (last, None) if clause.kind == "DATABASES" else (before[0] if before else None, last)
         return statements.Show(clause.kind, None, catalog, database, like)
+
+
+def _unlike(query: ast.Query, names: Sequence[str]) -> tuple[str, ...]:
+    """Names for the columns of a view whose `*` gives a name twice: `a`, `a0` (Flink); () when there is nothing to rename."""
+    select = query.query if isinstance(query, ast.OrderedQuery) else query
+    if len(set(names)) == len(names) or not isinstance(select, ast.Select):
+        return ()
+    if not any(isinstance(item, un.Star) for item in select.items):
+        return ()
+    made: list[str] = []
+    for name in names:
+        made.append(unique(name, made))
+    return tuple(made)
 
 
 def _check_conflicts(clause: ast.InsertClause, sink: Sink, is_streaming: bool) -> None:

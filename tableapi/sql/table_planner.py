@@ -16,6 +16,7 @@ from tableapi.sql.hints import hinted_join, no_hints
 from tableapi.sql.lateral import lateral_join
 from tableapi.sql.match_clauses import plan_match
 from tableapi.sql.rewrite import parts
+from tableapi.sql.views import view_relation
 from tableapi.types import RowType
 
 if TYPE_CHECKING:
@@ -92,11 +93,13 @@ class TablePlanner:
             relation = self.builder.alias(names.tables[name], name)
         else:
             found = self.queries.find(table.parts, table.where)
+            self.queries.tables_read.add(found.identifier)
             options = self._option_hints(table.hints)
             if isinstance(found, ViewSpec):
                 if options:
                     raise ValidationError(f"'{name}' is a view: OPTIONS hints belong to tables", where=table.hints[0].where)
-                relation = self.builder.alias(found.relation, name)
+                meaning = view_relation(found, self.queries.catalog, self.queries.context)
+                relation = self.builder.alias(meaning, name)
             else:
                 if options:
                     found = replace(found, options={**found.options, **options})

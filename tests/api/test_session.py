@@ -155,7 +155,7 @@ def test_show_and_describe(batch):
     assert [line.split("'")[1] for line in created[0].splitlines()[-4:-1]] == ["connector", "format", "path"]
     batch.execute_sql("DROP TABLE u")
     batch.execute_sql("CREATE VIEW v AS SELECT id FROM t")
-    assert "AS SELECT id FROM t" in values(batch.execute_sql("SHOW CREATE VIEW v"))[0][0]
+    assert "AS SELECT `t`.`id`" in values(batch.execute_sql("SHOW CREATE VIEW v"))[0][0]
     assert values(batch.execute_sql("SHOW TABLES")) == [["t"], ["v"]]
     assert values(batch.execute_sql("SHOW VIEWS")) == [["v"]]
     assert values(batch.execute_sql("SHOW TABLES LIKE 't%'")) == [["t"]]

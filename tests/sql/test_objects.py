@@ -285,3 +285,13 @@ def test_replace(env: TableEnvironment) -> None:
     refused(env, {"CREATE OR REPLACE VIEW t AS SELECT 1 AS a": (AlreadyExistsError, "is a table")})
     env.execute_sql("DROP VIEW IF EXISTS t")
     assert rows(env, "SHOW TABLES") == [("t",), ("v",)]
+
+
+@pytest.mark.parametrize("mode", ["batch", "streaming"])
+def test_an_aggregate_of_no_rows_at_all_has_one_row(mode: str) -> None:
+    """Flink: a condition that is never true leaves a constant, so a stream gives the row too."""
+    is_batch = mode == "batch"
+    made = TableEnvironment.create(EnvironmentSettings.in_batch_mode() if is_batch else EnvironmentSettings.in_streaming_mode())
+    made.execute_sql("CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-rows' = '2')")
+    assert rows(made, "SELECT COUNT(*), SUM(a) FROM t WHERE FALSE") == [(0, None)]
+    assert rows(made, "SELECT COUNT(a) FROM t WHERE a > 1 AND 1 = 0") == [(0,)]

@@ -37,6 +37,7 @@ from tableapi.plan.rules.joins import (
     versions_filter,
     window_join,
 )
+from tableapi.plan.rules.nothing import aggregate_of_nothing
 from tableapi.plan.rules.projects import merge_projects, remove_identity_project
 from tableapi.plan.rules.prune import prune_columns
 from tableapi.plan.rules.rank import empty_rank_name, limit_of_sort_through_project, rank_from_over
@@ -68,7 +69,7 @@ LOGICAL: tuple[Rule, ...] = (
 
 BY_CHANGES: tuple[Callable[[n.Node, Facts], n.Node | None], ...] = (interval_join, window_join)
 
-STREAMING: tuple[Rule, ...] = (versions_filter, computed_join_keys)
+STREAMING: tuple[Rule, ...] = (versions_filter, computed_join_keys, aggregate_of_nothing)
 
 BOUNDED: tuple[Rule, ...] = (*LOGICAL, outer_to_inner, semi_join_down, remove_watermark, never_true)
 
