@@ -193,6 +193,23 @@ class Sink(ABC):
 
 
 @dataclass(frozen=True)
+class Range:
+    """Where the values of a column lie that a query can use, both ends included; None: no bound on that side.
+
+    Values are in the Python form of the column's type.
+    """
+
+    lowest: Any = None
+    highest: Any = None
+
+    def misses(self, lowest: Any, highest: Any) -> bool:
+        """Whether values that are known to lie between two are all outside. What cannot be compared is not."""
+        is_above = self.highest is not None and type(lowest) is type(self.highest) and lowest > self.highest
+        is_below = self.lowest is not None and type(highest) is type(self.lowest) and highest < self.lowest
+        return bool(is_above or is_below)
+
+
+@dataclass(frozen=True)
 class ScanRequest:
     """What a query wants of a source.
 
@@ -201,6 +218,7 @@ class ScanRequest:
         limit: So many rows suffice.
         fields: Of these ROW columns only these fields are read: a source may hand over NULL in the others, or take no notice.
         partition_filter: A condition over partition columns alone. Rows for which it is not TRUE are not needed.
+        ranges: Of these columns rows with NULL or a value outside are not needed; a source may hand them over all the same.
     """
 
     columns: tuple[str, ...] | None = None
@@ -208,6 +226,7 @@ class ScanRequest:
     options: dict[str, str] = field(default_factory=dict)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partition_filter: pl.Expr | None = field(default=None, compare=False)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
 class Connector(ABC):

@@ -95,6 +95,7 @@ class FilesystemConnector(Connector):
             is_cut=table.watermark is None,
             changelog=form.produces,
             partition_filter=request.partition_filter,
+            ranges=request.ranges,
             reports_statistics=options["source.report-statistics"] == "ALL",
         )
         if hasattr(form, "decoder"):

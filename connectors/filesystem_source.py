@@ -10,13 +10,14 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import groupby
 from typing import Any, BinaryIO
 
 import polars as pl
 
 from tableapi.connectors.bad_records import BadRecordPolicy
-from tableapi.connectors.base import ReadResult, Source, Split, SplitReader
+from tableapi.connectors.base import Range, ReadResult, Source, Split, SplitReader
 from tableapi.connectors.filesystem_files import FilePart, codec_of, cut_file, fixed_part, open_text, partition_values
 from tableapi.connectors.filesystem_statistics import statistics_of
 from tableapi.connectors.filesystem_store import FileInfo, io_error, open_store
@@ -68,6 +69,7 @@ class FilesystemSource(Source):
         is_cut: Whether large files may be cut and read out of order.
         reports_statistics: Whether to look at files for what planning can use.
         partition_filter: Files are left out whose partition's values do not fulfil this.
+        ranges: Parts of columnar files are left out that say that all their values lie outside.
     """
 
     path: str
@@ -87,6 +89,7 @@ class FilesystemSource(Source):
     changelog: frozenset[RowKind] = INSERT_ONLY
     reports_statistics: bool = True
     partition_filter: pl.Expr | None = field(default=None, compare=False)
+    ranges: Mapping[str, Range] = field(default_factory=dict, compare=False)
 
     @property
     def is_bounded(self) -> bool:  # type: ignore[override]
@@ -422,6 +425,8 @@ class ColumnarPartReader(SplitReader):
             return ReadResult(None, self._position(), finished=True)
         if self._source.limit is not None:
             max_rows = min(max_rows, self._source.limit - self._before - self._taken)
+        while self._frame is None and self._piece < file.pieces and self._is_outside(file):
+            self._piece += 1
         if self._piece >= file.pieces or max_rows <= 0:
             return ReadResult(None, self._position(), finished=True)
         if self._frame is None:
@@ -433,6 +438,15 @@ class ColumnarPartReader(SplitReader):
             self._before += self._taken
             self._piece, self._taken, self._frame = self._piece + 1, 0, None
         return ReadResult(frame if frame.height else None, self._position(), finished=self._piece >= file.pieces)
+
+    def _is_outside(self, file: ColumnarFile) -> bool:
+        """Whether the file says that the next part has no row that the query can use."""
+        for name, wanted in self._source.ranges.items():
+            bounds = file.bounds(self._piece, name) if name in self._source.stored else None
+            # Whole numbers and days stay what they are when they are converted to the table's type; others may be rounded.
+            if bounds is not None and type(bounds[0]) in (int, date) and wanted.misses(*bounds):
+                return True
+        return False
 
     def _position(self) -> tuple[int, int, int]:
         return self._piece, self._taken, self._before

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tableapi.connectors.base import Connector, Option, ScanRequest, Sink, Source
 from tableapi.connectors.filelog.log import EventLog
-from tableapi.connectors.filelog.reader import METADATA_TYPES, Projection
+from tableapi.connectors.filelog.reader import METADATA_TYPES, Projection, TimeWindow
 from tableapi.connectors.filelog.schema import TopicSchema, widens
 from tableapi.connectors.filelog.sink import HEADERS_COLUMN, TIMESTAMP_COLUMN, FilelogSink, Writing
 from tableapi.connectors.filelog.source import FilelogSource, Mode, Reading
@@ -21,7 +23,7 @@ from tableapi.connectors.filelog.values import VALUE, ValueFormat, make_value_fo
 from tableapi.connectors.options import COMMON_OPTIONS, read_options
 from tableapi.errors import OptionError, TypeMismatchError, UnknownNameError, ValidationError, did_you_mean
 from tableapi.tablespec import ColumnKind, Field, RowSchema, TableColumn, TableSpec
-from tableapi.types import AnyTimestampType, BinaryStringType, CharacterType, DataTypes
+from tableapi.types import AnyTimestampType, BinaryStringType, CharacterType, DataTypes, LocalZonedTimestampType
 
 STARTUP_MODES = ("earliest-offset", "latest-offset", "timestamp", "specific-offsets", "group-offsets")
 BOUNDED_MODES = ("unbounded", "latest-offset", "timestamp", "specific-offsets", "group-offsets")
@@ -61,6 +63,9 @@ class FilelogConnector(Connector):
         info = log.describe(options["topic"])
         _check_key(table, info)
         reading = _reading(options, table, request, info, _value_format(options, table))
+        if not table.primary_key:
+            # Of upserts every one counts: the last of a key decides.
+            reading = replace(reading, **_bounds(table, request, info))
         return FilelogSource(
             reading,
             _mode(options, "startup"),
@@ -79,6 +84,33 @@ class FilelogConnector(Connector):
         elif not options["topic.auto-create"]:
             log.describe(options["topic"])
         return FilelogSink(writing)
+
+
+def _bounds(table: TableSpec, request: ScanRequest, info: TopicInfo) -> dict[str, Any]:
+    """The offsets and event times that the query can use."""
+    windows: list[TimeWindow] = []
+    offsets: tuple[int | None, int | None] = (None, None)
+    declared = {c.name: c for c in table.columns}
+    for name, wanted in request.ranges.items():
+        column = declared.get(name)
+        if column is None:
+            continue
+        kind = _metadata_of(column) if column.kind is ColumnKind.METADATA else None
+        if kind == "offset":
+            offsets = (wanted.lowest, wanted.highest)
+        elif kind == "timestamp" and isinstance(column.type, LocalZonedTimestampType) and column.type.precision >= 3:
+            windows.append(TimeWindow(_milliseconds(wanted.lowest), _milliseconds(wanted.highest)))
+        elif kind is None and name == info.schema.event_time:
+            windows.append(TimeWindow(_milliseconds(wanted.lowest), _milliseconds(wanted.highest), name))
+    return {"offsets": offsets, "windows": tuple(windows)}
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    """Whole milliseconds since 1970; a wall-clock time counts as one of UTC, as in the log."""
+    if moment is None:
+        return None
+    since = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (since - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def _check_key(table: TableSpec, info: TopicInfo) -> None:

@@ -64,6 +64,25 @@ class _Piece:
 
 
 @dataclass(frozen=True)
+class TimeWindow:
+    """Event times that are wanted, ms, both ends included. Frames of which all events lie outside are passed over unread.
+
+    `column`: the times are those of this column, which are the events' where they were not given times of their own.
+    """
+
+    lowest_ms: int | None = None
+    highest_ms: int | None = None
+    column: str | None = None
+
+    def leaves_out(self, header: FrameHeader, event_time: str | None) -> bool:
+        """Whether no event of a frame is wanted. `event_time`: the event-time column of the frame's schema."""
+        if self.column is not None and (self.column != event_time or header.flags & FLAG_TIMESTAMPS):
+            return False
+        is_old = self.lowest_ms is not None and header.max_timestamp_ms < self.lowest_ms
+        return is_old or (self.highest_ms is not None and header.min_timestamp_ms > self.highest_ms)
+
+
+@dataclass(frozen=True)
 class Projection:
     """What a reader hands over: columns of the topic's schema, then metadata under the given names."""
 
@@ -101,6 +120,7 @@ class PartitionReader:
         schema: The version through which events are read.
         projection: What is wanted.
         offset: The first one wanted.
+        windows: Only rows with event times in all of these are needed.
     """
 
     def __init__(
@@ -110,7 +130,9 @@ class PartitionReader:
         schema: TopicSchema,
         projection: Projection,
         offset: int,
+        windows: Sequence[TimeWindow] = (),
     ) -> None:
+        self._windows = tuple(windows)
         self.partition, self.schema, self.projection = partition, schema, projection
         self.offset = offset
         """The offset of the next row."""
@@ -176,7 +198,8 @@ class PartitionReader:
             self._next_segment(segment, tail, limit)
             return False
         header = segment.frame_header(self._position, limit, self._frame_offset)
-        body = segment.body(header, self._position, limit) if header.count and header.end_offset > self.offset else None
+        is_wanted = header.count and header.end_offset > self.offset and not self._is_outside(header)
+        body = segment.body(header, self._position, limit) if is_wanted else None
         self._position += header.size
         self._frame_offset = header.end_offset
         if body is None:
@@ -194,6 +217,12 @@ class PartitionReader:
             offsets = header.base_offset + batch.column(batch.schema.names.index(DELTA)).to_numpy().astype(np.int64)
         self._piece = _Piece(header, batch, offsets)
         return True
+
+    def _is_outside(self, header: FrameHeader) -> bool:
+        if not self._windows:
+            return False
+        event_time = self._schemas(header.schema_version).event_time
+        return any(window.leaves_out(header, event_time) for window in self._windows)
 
     def _open(self, tail: Tail) -> None:
         """Opens the segment that holds the next offset and finds its frame."""

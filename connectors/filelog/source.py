@@ -15,7 +15,7 @@ import polars as pl
 from tableapi.connectors.base import ReadResult, Source, Split, SplitReader
 from tableapi.connectors.filelog.deadletter import put_aside
 from tableapi.connectors.filelog.log import EventLog, Start
-from tableapi.connectors.filelog.reader import PartitionReader, Projection, find_time
+from tableapi.connectors.filelog.reader import PartitionReader, Projection, TimeWindow, find_time
 from tableapi.connectors.filelog.schema import TopicSchema
 from tableapi.connectors.filelog.values import VALUE, ValueFormat, decode_values
 from tableapi.connectors.filelog.watch import Watcher
@@ -41,6 +41,10 @@ class Reading:
     """Columns that are to hold the event's key, and the columns that it has."""
     decoded: tuple[ValueFormat, tuple[str, ...]] | None = None
     """Schema on read: the format of the column `value`, and the columns to decode from it."""
+    offsets: tuple[int | None, int | None] = (None, None)
+    """The least and the greatest offset that the query can use."""
+    windows: tuple[TimeWindow, ...] = ()
+    """The event times that it can use."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,23 @@ class FilelogSource(Source):
         for number in range(log.describe(reading.topic).partitions):
             start = self._start.resolve(log, reading.topic, number)
             stop = self._stop.resolve(log, reading.topic, number)
+            if start is not None and stop is not None:
+                start, stop = self._narrowed(log, number, start, stop)
             result.append(Split(f"{reading.topic}-{number}", (number, start, stop)))
         return result
+
+    def _narrowed(self, log: EventLog, number: int, start: int, stop: int) -> tuple[int, int]:
+        """The part of a bounded split that the query can use: by offset, and by what is older than it asks for."""
+        reading = self._reading
+        low, high = reading.offsets
+        lows = [low] if low is not None else []
+        for window in reading.windows:
+            if window.column is None and window.lowest_ms is not None:
+                lows.append(
+                    find_time(log.partition(reading.topic, number), lambda v: log.schema_of(reading.topic, v), window.lowest_ms)
+                )
+        stop = stop if high is None else max(start, min(stop, high + 1))
+        return min(stop, max([start, *lows])), stop
 
     def reader(self, split: Split, position: Any = None) -> SplitReader:
         number, start, stop = split.payload
@@ -112,7 +131,7 @@ class FilelogSplitReader(SplitReader):
             projection = Projection((), (("__offset", "offset"),))
         partition = self._log.partition(reading.topic, number)
         self._reader = PartitionReader(
-            partition, lambda v: self._log.schema_of(reading.topic, v), reading.view, projection, offset
+            partition, lambda v: self._log.schema_of(reading.topic, v), reading.view, projection, offset, reading.windows
         )
         self._reader.partition.tail()
         self._watcher = Watcher([partition.place.path("state")]) if stop is None else None

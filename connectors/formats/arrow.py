@@ -14,7 +14,7 @@ from tableapi.connectors.base import Option
 from tableapi.connectors.formats.arrow_base import from_arrow, to_arrow_table
 from tableapi.connectors.formats.base import ColumnarFile, ColumnarFormat, ColumnarWriter
 from tableapi.connectors.formats.parquet import scan_matching
-from tableapi.tablespec import RowSchema
+from tableapi.tablespec import RowSchema, TableStatistics
 
 
 class _ArrowFile(ColumnarFile):
@@ -63,6 +63,12 @@ class ArrowFormat(ColumnarFormat):
 
     def writer(self, file: BinaryIO, schema: RowSchema, options: Mapping[str, Any]) -> ColumnarWriter:
         return _ArrowWriter(file, schema, options["compression"])
+
+    def statistics(self, file: BinaryIO) -> TableStatistics | None:
+        try:
+            return TableStatistics(pl.scan_ipc(file).select(pl.len()).collect().item())
+        except pl.exceptions.PolarsError as e:
+            raise ValueError(str(e)) from None
 
     def scan(self, paths: Sequence[str], schema: RowSchema) -> pl.LazyFrame | None:
         return scan_matching([pl.scan_ipc(path) for path in paths], schema)

@@ -99,6 +99,10 @@ class ColumnarFile(ABC):
     def read(self, piece: int, columns: Sequence[str] | None) -> pl.DataFrame:
         """The rows of one part: the named columns that the file has, in any order (None: all)."""
 
+    def bounds(self, piece: int, column: str) -> tuple[Any, Any] | None:
+        """The least and the greatest value of a column in one part, where the file says so."""
+        return None
+
     def close(self) -> None:
         """Releases what the file holds."""
         return

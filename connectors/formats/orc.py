@@ -13,7 +13,7 @@ import polars as pl
 from tableapi.connectors.base import Option
 from tableapi.connectors.formats.arrow_base import from_arrow, to_arrow_table
 from tableapi.connectors.formats.base import ColumnarFile, ColumnarFormat, ColumnarWriter, unsupported_type
-from tableapi.tablespec import RowSchema
+from tableapi.tablespec import RowSchema, TableStatistics
 from tableapi.types import TimeType
 
 
@@ -64,3 +64,8 @@ class OrcFormat(ColumnarFormat):
             if isinstance(f.type, TimeType):
                 raise unsupported_type("orc", f.name, f.type)
         return _OrcWriter(file, schema, options["compress"])
+
+    def statistics(self, file: BinaryIO) -> TableStatistics | None:
+        import pyarrow.orc as orc
+
+        return TableStatistics(orc.ORCFile(file).nrows)

@@ -33,6 +33,12 @@ class _ParquetFile(ColumnarFile):
             wanted = self._file.schema_arrow.names[:1]
         return from_arrow(self._file.read_row_group(piece, columns=wanted))
 
+    def bounds(self, piece: int, column: str) -> tuple[Any, Any] | None:
+        group = self._file.metadata.row_group(piece)
+        names = [group.column(i).path_in_schema for i in range(group.num_columns)]
+        known = group.column(names.index(column)).statistics if column in names else None
+        return (known.min, known.max) if known is not None and known.has_min_max else None
+
     def close(self) -> None:
         self._file.close()
 

@@ -16,6 +16,7 @@ from tableapi.plan.nodes import Scan
 from tableapi.plan.rex import columns, conjuncts
 from tableapi.plan.traits import TableFacts
 from tableapi.runtime.expressions import all_of
+from tableapi.runtime.planner.ranges import ranges_of
 from tableapi.tablespec import TableSpec, TableStatistics
 
 
@@ -61,7 +62,13 @@ class Tables:
         limit = scan.limit if scan.filter is None else None
         key = (scan.table.identifier, tuple(sorted(scan.table.options.items())), columns, limit, scan.filter, scan.fields)
         if key not in self._sources:
-            request = ScanRequest(columns, limit, fields=dict(scan.fields), partition_filter=self._partition_filter(scan))
+            request = ScanRequest(
+                columns,
+                limit,
+                fields=dict(scan.fields),
+                partition_filter=self._partition_filter(scan),
+                ranges=ranges_of(conjuncts(scan.filter)) if scan.filter is not None else {},
+            )
             self._sources[key] = connector_of(scan.table).source(scan.table, request, self.is_streaming)
         return self._sources[key]
 
