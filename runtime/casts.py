@@ -1,8 +1,8 @@
 """CAST and TRY_CAST on Polars expressions: the whole matrix of Flink's conversions.
 
 A conversion gives the converted value and, where a value can be unfit, an expression that says for which rows it failed: CAST
-raises for those, TRY_CAST gives NULL. A decimal that does not fit its type is NULL in both (Flink). May import types, functions
-and runtime.failures.
+raises for those, TRY_CAST gives NULL. A number that does not fit a DECIMAL is NULL in both (Flink); a text that does not fails.
+May import types, functions and runtime.failures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tableapi.functions import decimals
 from tableapi.functions.bitmap import bitmap_bytes
 from tableapi.functions.registry import SessionContext
 from tableapi.functions.text_format import to_text
-from tableapi.functions.text_parse import from_text, parse_decimal, truncate_fraction
+from tableapi.functions.text_parse import from_text, truncate_fraction
 from tableapi.functions.zones import to_instant, to_wall_clock
 from tableapi.runtime.failures import remember
 from tableapi.types import (
@@ -139,9 +139,6 @@ def convert(
         case ArrayType() | MapType() | MultisetType() | RowType():
             return _nested(value, source, target, session, keeps_length)
     if isinstance(source, CharacterType):
-        if isinstance(target, DecimalType):
-            parsed, is_number = parse_decimal(value, target)
-            return Conversion(parsed, value.is_not_null() & ~is_number)
         read = from_text(value, target, session)
         return Conversion(read, value.is_not_null() & read.is_null())
     made = _between_simple(value, source, target, session)
@@ -192,13 +189,9 @@ def _between_simple(value: pl.Expr, source: DataType, target: DataType, session:
         case FractionalType(), NumericType():
             return _from_float(value, source, target)
         case IntegralType(), YearMonthIntervalType():
-            return (value.cast(pl.Int32) * (12 if target.last == IntervalUnit.YEAR else 1)).cast(pl.Int32)
+            return (value.cast(pl.Int32, wrap_numerical=True) * (12 if target.last == IntervalUnit.YEAR else 1)).cast(pl.Int32)
         case IntegralType(), DayTimeIntervalType():
             return (value.cast(pl.Int64) * _UNIT_MS[target.last]).cast(pl.Duration("ms"))
-        case DayTimeIntervalType(), IntegralType():
-            return _from_integer(value.cast(pl.Int64).truncdiv(_UNIT_MS[source.last]), target)
-        case YearMonthIntervalType(), IntegralType():
-            return _from_integer(value.truncdiv(12 if source.last == IntervalUnit.YEAR else 1), target)
         case (YearMonthIntervalType(), YearMonthIntervalType()) | (DayTimeIntervalType(), DayTimeIntervalType()):
             return value
         case _:

@@ -313,10 +313,12 @@ def _membership(args: Sequence[pl.Expr], call: LoweringCall, keep: bool) -> pl.E
     exact = each(args, chosen, call.type.to_polars())
     if _element_type(call).to_polars().is_nested():
         return exact
-    both = args[0].list.set_intersection(args[1]) if keep else args[0].list.set_difference(args[1])
-    # Polars moves NULLs to the end.
+    # Polars fails on a constant NULL, and moves NULLs to the end.
+    left, right = (a.fill_null(pl.lit([], dtype=call.type.to_polars())) for a in args)
+    both = left.list.set_intersection(right) if keep else left.list.set_difference(right)
     has_null = args[0].list.eval(pl.element().is_null()).list.any()
-    return pl.when(has_null).then(exact).otherwise(_distinct(both))
+    known = args[0].is_not_null() & args[1].is_not_null()
+    return pl.when(has_null).then(exact).when(known).then(_distinct(both))
 
 
 def _union(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:

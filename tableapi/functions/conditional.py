@@ -9,14 +9,17 @@ import polars as pl
 from tableapi.errors import TypeMismatchError
 from tableapi.functions.equality import equal, equal_rex
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
-from tableapi.functions.signatures import ANY, _check_count, compared, merge, signature
+from tableapi.functions.signatures import Param, _check_count, compared, merge, signature
 from tableapi.plan.rex import Rex
 from tableapi.plan.typing import common_type, merged_type
 from tableapi.types import (
+    AnyTimestampType,
     ArrayType,
+    BinaryStringType,
     BitmapType,
     BooleanType,
     DataType,
+    DateType,
     FractionalType,
     IntegralType,
     MapType,
@@ -24,6 +27,7 @@ from tableapi.types import (
     NullType,
     NumericType,
     RowType,
+    TimeType,
     VariantType,
 )
 
@@ -105,7 +109,9 @@ def _nullif(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return pl.when(same.fill_null(False)).then(None).otherwise(args[0])
 
 
-_TEXT_TEST = signature(ANY, result=BooleanType(), is_nullable=False)
+_NO_TEXT = (BooleanType, BinaryStringType, DateType, TimeType, AnyTimestampType)
+_TESTED = Param("a character string, number or collection", lambda t: not isinstance(t, _NO_TEXT), lambda t: t)
+_TEXT_TEST = signature(_TESTED, result=BooleanType(), is_nullable=False)
 
 FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(

@@ -18,6 +18,7 @@ MONTHS = (
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FORMATTER_LETTERS = "GuyYQqMLwWDdFEecabBhKkHmsSAnNVvzOXxZp"
 _SIMPLE_LETTERS = "GyMLdkHmsSEDFwWahKzZYuX"
+_MOST_LETTERS = {**dict.fromkeys("dHhKkmsw", 2), **dict.fromkeys("aFW", 1), **dict.fromkeys("MLEQqG", 5), "D": 3, "S": 9}
 OPTIONAL, REQUIRED = "[", "]"
 BRACKETS = (OPTIONAL, REQUIRED)
 
@@ -37,7 +38,13 @@ def fields(pattern: str) -> tuple[Field, ...]:
     Raises:
         ValidationError: A letter has no meaning, or a quote or bracket is not closed.
     """
-    return _fields(pattern, _FORMATTER_LETTERS, has_options=True)
+    made = _fields(pattern, _FORMATTER_LETTERS, has_options=True)
+    for field in made:
+        if field.width > _MOST_LETTERS.get(field.letter, field.width):
+            raise ValidationError(
+                f"too many letters '{field.letter}' in the date pattern '{pattern}'", fix="write fewer of them"
+            )
+    return made
 
 
 @lru_cache(maxsize=512)

@@ -11,18 +11,36 @@ from collections.abc import Callable
 import polars as pl
 
 from tableapi.errors import ValidationError
-from tableapi.functions.date_fields import BRACKETS, DAYS, MONTHS, Field, fields
-from tableapi.functions.zones import to_wall_clock
+from tableapi.functions.date_fields import BRACKETS, DAYS, MONTHS, Field, fields, lenient_fields
+from tableapi.functions.zones import offset_minutes, to_wall_clock
 
 DEFAULT_PATTERN = "yyyy-MM-dd HH:mm:ss"
 
 
 def format_timestamp(value: pl.Expr, pattern: str, zone: str | None = None, instant: pl.Expr | None = None) -> pl.Expr:
-    """A wall-clock timestamp as text. `zone` and `instant` are needed only by patterns that show the zone."""
-    known = _strftime(pattern)
+    """A wall-clock timestamp as text, as DateTimeFormatter shows it. Only patterns that show the zone need zone and instant."""
+    return _formatted(value, [f for f in fields(pattern) if f.letter not in BRACKETS], zone, instant)
+
+
+def format_simply(instant: pl.Expr, pattern: str, zone: str) -> pl.Expr:
+    """An instant as text in a time zone, as SimpleDateFormat shows it."""
+    return _formatted(to_wall_clock(instant, zone), [_as_formatter(f) for f in lenient_fields(pattern)], zone, instant)
+
+
+_SIMPLE_NAMES = {"u": "SimpleDayNumber", "F": "SimpleDayOfWeekInMonth", "z": "SimpleZone", "G": "SimpleEra"}
+
+
+def _as_formatter(field: Field) -> Field:
+    """The field of DateTimeFormatter that shows what this one of SimpleDateFormat shows."""
+    if field.letter in ("M", "L", "E") and field.width > 4:
+        return Field(field.letter, 4)
+    return Field(_SIMPLE_NAMES.get(field.letter, field.letter), field.width, field.text)
+
+
+def _formatted(value: pl.Expr, shown: list[Field], zone: str | None, instant: pl.Expr | None) -> pl.Expr:
+    known = _strftime(shown)
     if known is not None:
         return value.dt.strftime(known)
-    shown = [f for f in fields(pattern) if f.letter not in BRACKETS]
     parts = [_field_text(value, f, zone, instant) if f.letter else pl.lit(f.text) for f in shown]
     if not parts:
         return pl.when(value.is_not_null()).then(pl.lit(""))
@@ -51,12 +69,10 @@ _STRFTIME = {
 }
 
 
-def _strftime(pattern: str) -> str | None:
+def _strftime(shown: list[Field]) -> str | None:
     """The pattern for Polars' own formatting, when it knows all fields."""
     parts = []
-    for field in fields(pattern):
-        if field.letter in BRACKETS:
-            continue
+    for field in shown:
         known = _STRFTIME.get((field.letter, field.width)) if field.letter else field.text.replace("%", "%%")
         if known is None:
             return None
@@ -89,29 +105,39 @@ def _field_text(value: pl.Expr, field: Field, zone: str | None, instant: pl.Expr
     simple = _NUMBERS.get(letter)
     if simple is not None:
         return _padded(simple(value), count)
-    if letter in "yuY":
+    if letter in ("y", "u", "Y"):
         year = _week_year(value) if letter == "Y" else value.dt.year()
         return _padded(year % 100, 2) if count == 2 else _padded(year, count)
-    if letter in "ML":
+    if letter in ("M", "L"):
         return _padded(value.dt.month(), count) if count < 3 else _name(value.dt.month(), MONTHS, count)
-    if letter == "E" or (letter in "ec" and count >= 3):
+    if letter == "E" or (letter in ("e", "c") and count >= 3):
         return _name(value.dt.weekday(), DAYS, max(count, 3))
-    if letter in "Qq":
-        quarter = _padded(value.dt.quarter(), count if count < 3 else 1)
-        return quarter if count < 3 else pl.format("Q{}", quarter)
+    if letter in ("Q", "q"):
+        quarter = value.dt.quarter()
+        if count < 3:
+            return _padded(quarter, count)
+        names = _QUARTERS if count == 4 else ("Q1", "Q2", "Q3", "Q4")
+        return quarter.replace_strict([1, 2, 3, 4], names, default=None, return_dtype=pl.String)
     if letter == "a":
         return pl.when(value.dt.hour() < 12).then(pl.lit("AM")).otherwise(pl.lit("PM"))
-    if letter == "G":
-        return pl.lit("AD")
+    if letter in ("G", "SimpleEra"):
+        return pl.lit("Anno Domini" if letter == "G" and count == 4 else "AD")
+    if letter == "SimpleZone" and zone is not None and instant is not None:
+        local = instant.dt.convert_time_zone("UTC" if offset_minutes(zone) is not None else zone).dt.strftime("%Z")
+        return pl.lit(zone) if offset_minutes(zone) is not None else local
     if letter == "S":
         return value.dt.strftime("%9f").str.slice(0, count).str.pad_end(count, "0")
     return _zone_text(value, field, zone, instant)
 
 
+_QUARTERS = ("1st quarter", "2nd quarter", "3rd quarter", "4th quarter")
+
 _NUMBERS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "d": lambda v: v.dt.day(),
     "D": lambda v: v.dt.ordinal_day(),
-    "F": lambda v: (v.dt.day() - 1) // 7 + 1,
+    "F": lambda v: (v.dt.day() - 1) % 7 + 1,
+    "SimpleDayOfWeekInMonth": lambda v: (v.dt.day() - 1) // 7 + 1,
+    "SimpleDayNumber": lambda v: v.dt.weekday(),
     "H": lambda v: v.dt.hour(),
     "h": lambda v: (v.dt.hour().cast(pl.Int64) + 11) % 12 + 1,
     "K": lambda v: v.dt.hour() % 12,

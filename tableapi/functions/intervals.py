@@ -128,9 +128,7 @@ def FLOOR_TO_UNIT(args: Sequence[Rex]) -> Resolved:
     if len(args) != 2:
         raise TypeMismatchError("a time and a unit are needed")
     checked = signature(TEMPORAL, result=lambda types: types[0])(args[:1])
-    unit = keyword(args, 1, UNITS)
-    if isinstance(checked.result, DateType) and unit in UNIT_NANOSECONDS and unit != "DAY":
-        raise TypeMismatchError(f"a DATE cannot be cut to {unit}", fix="use DAY or a larger unit")
+    keyword(args, 1, UNITS)
     return Resolved((*checked.arg_types, args[1].type), checked.result)
 
 
@@ -204,9 +202,14 @@ def floor_to_unit(args: Sequence[pl.Expr], call: LoweringCall, direction: int) -
     value = args[0]
     if isinstance(source, TimeType):
         return _floor_time(value, unit, direction)
+    if isinstance(source, DateType) and unit in UNIT_NANOSECONDS:
+        return value
     floor = floor_date(value, unit)
     if direction < 0:
         return floor
+    if unit == "DECADE":
+        # Flink: also of the first day of a decade.
+        return next_unit(floor, unit)
     reached = value.dt.truncate("1d") if unit in _CALENDAR_UNITS else value
     return pl.when(floor == reached).then(floor).otherwise(next_unit(floor, unit))
 

@@ -303,7 +303,7 @@ def _json_string_signature(args: Sequence[Rex]) -> Resolved:
 
 
 def _json_string(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return to_json(args[0], call.args[0].type, call.session)
+    return _member(args[0], call.args[0], call.session)
 
 
 def _quote(text: str) -> str:

@@ -190,6 +190,11 @@ def _function(name: str) -> Step:
     return Step(f"{name}()", True, follow)
 
 
+def _members(value: Any, names: list[str]) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield {name: value[name] for name in names if name in value}
+
+
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*""")
 _NUMBER = re.compile(r"\s*-?\d+\s*$")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*$")
@@ -206,9 +211,7 @@ def _bracket(text: str, index: int) -> tuple[Step, int]:
         names = [(m[1] if m[1] is not None else m[2]).replace("\\'", "'") for m in _QUOTED.finditer(inner)]
         if len(names) == 1:
             return _member(names[0]), end + 1
-        return Step(
-            inner, False, lambda v: iter([{n: v[n] for n in names if n in v}] if isinstance(v, dict) else []), dict
-        ), end + 1
+        return Step(inner, True, lambda v: _members(v, names), dict), end + 1
     if match := _SLICE.match(inner):
         start, stop = (int(g) if g else None for g in match.groups())
         return Step(inner, False, lambda v: iter(v[start:stop] if isinstance(v, list) else []), list), end + 1

@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import polars as pl
+
 
 class JsonError(ValueError):
     """The text is not JSON."""
@@ -34,8 +36,12 @@ def parse(text: str) -> Any:
     Raises:
         JsonError: The text does not begin with JSON.
     """
+    return _parse(text, _DECODER)
+
+
+def _parse(text: str, decoder: json.JSONDecoder) -> Any:
     try:
-        value, end = _DECODER.raw_decode(text.lstrip(_SPACE))
+        value, end = decoder.raw_decode(text.lstrip(_SPACE))
     except (ValueError, RecursionError) as error:
         raise JsonError(str(error)) from None
     after = text.lstrip(_SPACE)[end : end + 1]
@@ -44,31 +50,30 @@ def parse(text: str) -> Any:
     return value
 
 
-def parse_whole(text: str) -> Any:
-    """The value of a JSON text, after which nothing may follow.
+def _variant_number(text: str) -> Decimal | float:
+    if "e" in text or "E" in text:
+        return float(text)
+    return Decimal(text.rstrip("0").rstrip(".")) if Decimal(text) else Decimal(0)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise JsonError("an object has a key twice")
+    return made
+
+
+_VARIANT = json.JSONDecoder(parse_float=_variant_number, parse_constant=_no_constant)
+_STRICT_VARIANT = json.JSONDecoder(parse_float=_variant_number, parse_constant=_no_constant, object_pairs_hook=_unique)
+
+
+def parse_variant(text: str, allows_duplicates: bool = True) -> Any:
+    """The value of a VARIANT: numbers with an exponent are DOUBLE, the zeros at the end of others are dropped.
 
     Raises:
-        JsonError: The text is not JSON.
+        JsonError: The text does not begin with JSON, or has a key twice although that is not allowed.
     """
-    try:
-        return json.loads(text, parse_float=_number, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise JsonError(str(error)) from None
-
-
-def parse_without_duplicates(text: str) -> Any:
-    """Like `parse_whole`, but a repeated key is an error."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise JsonError("an object has a key twice")
-        return made
-
-    try:
-        return json.loads(text, parse_float=_number, parse_constant=_no_constant, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise JsonError(str(error)) from None
+    return _parse(text, _VARIANT if allows_duplicates else _STRICT_VARIANT)
 
 
 def is_valid(text: str) -> bool:
@@ -109,6 +114,10 @@ def scalar_text(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        from tableapi.functions.text_format import float_text
+
+        return str(float_text(pl.Series([value]))[0])
     return str(value)
 
 

@@ -7,17 +7,19 @@ from typing import Any
 
 import polars as pl
 
-from tableapi.functions.regexes import compiled, groups, native
+from tableapi.functions.regexes import can_be_empty, compiled, groups, native
 from tableapi.functions.registry import LoweringCall, ScalarFunction
 from tableapi.functions.rowwise import by_row
 from tableapi.functions.signatures import AS_INT, TEXT, signature
 from tableapi.types import ArrayType, BooleanType, IntType, VarCharType
 
 
-def _pattern(call: LoweringCall) -> str | None:
+def _pattern(call: LoweringCall, looks_for_all: bool = False) -> str | None:
     """The constant pattern in Polars' spelling, or None when the function must run in Python."""
     pattern = call.constant(1)
-    return native(pattern) if isinstance(pattern, str) else None
+    if not isinstance(pattern, str) or (looks_for_all and can_be_empty(pattern)):
+        return None
+    return native(pattern)
 
 
 def _regexp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
@@ -33,7 +35,7 @@ def _regexp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _replace(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    pattern, replacement = _pattern(call), call.constant(2)
+    pattern, replacement = _pattern(call, looks_for_all=True), call.constant(2)
     if pattern is not None and isinstance(replacement, str):
         return args[0].str.replace_all(pattern, replacement.replace("$", "$$"))
 
@@ -61,7 +63,7 @@ def _extract(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _extract_all(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    pattern = _pattern(call)
+    pattern = _pattern(call, looks_for_all=True)
     if pattern is not None and call.constant(2) == 0:
         return args[0].str.extract_all(pattern)
 
@@ -75,16 +77,18 @@ def _extract_all(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _count(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    pattern = _pattern(call)
+    pattern = _pattern(call, looks_for_all=True)
     if pattern is not None:
         return args[0].str.count_matches(pattern).cast(pl.Int32)
     return _with_matcher(args, lambda matcher, text: sum(1 for _ in matcher.finditer(text)), pl.Int32())
 
 
 def _instr(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
+    """The position in UTF-16 units (Java)."""
+
     def position(matcher: Any, text: str) -> int:
         match = matcher.search(text)
-        return match.start() + 1 if match else 0
+        return len(text[: match.start()].encode("utf-16-le")) // 2 + 1 if match else 0
 
     return _with_matcher(args, position, pl.Int32())
 

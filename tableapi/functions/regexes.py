@@ -11,22 +11,8 @@ from functools import lru_cache
 
 import polars as pl
 
-_POSIX = {
-    "Lower": "a-z",
-    "Upper": "A-Z",
-    "ASCII": r"\x00-\x7F",
-    "Alpha": "a-zA-Z",
-    "Digit": "0-9",
-    "Alnum": "a-zA-Z0-9",
-    "Punct": r"!-/:-@\[-`{-~",
-    "Graph": "!-~",
-    "Print": " -~",
-    "Blank": r" \t",
-    "Cntrl": r"\x00-\x1F\x7F",
-    "XDigit": "0-9a-fA-F",
-    "Space": r" \t\n\x0B\f\r",
-}
-_CLASSES = {"d": "0-9", "w": "a-zA-Z0-9_", "s": r" \t\n\x0B\f\r", "h": r" \t\xA0"}
+from tableapi.functions.regex_classes import POSIX, SHORTHANDS, class_end, flat_class, is_combined
+
 _UNICODE_IN_PYTHON = {"L": r"[^\W\d_]", "IsAlphabetic": r"[^\W\d_]", "N": r"\d", "Nd": r"\d", "IsDigit": r"\d"}
 
 
@@ -40,6 +26,12 @@ def _translate(pattern: str, is_python: bool) -> str:
             text, index = _escape(pattern, index + 1, depth > 0, is_python)
             parts.append(text)
             continue
+        if char == "[" and not depth:
+            end = class_end(pattern, index)
+            if is_combined(pattern[index:end]):
+                parts.append(flat_class(pattern[index:end]))
+                index = end
+                continue
         if char == "[":
             depth += 1
         elif char == "]" and depth:
@@ -60,8 +52,8 @@ def _escape(pattern: str, index: int, in_class: bool, is_python: bool) -> tuple[
         end = pattern.find("\\E", index)
         quoted = pattern[index + 1 : end if end >= 0 else None]
         return re.escape(quoted), len(pattern) if end < 0 else end + 2
-    if letter.lower() in _CLASSES:
-        return _ascii_class(_CLASSES[letter.lower()], letter.isupper(), in_class), index + 1
+    if letter.lower() in SHORTHANDS:
+        return _ascii_class(SHORTHANDS[letter.lower()], letter.isupper(), in_class), index + 1
     if letter in "pP":
         match = re.match(r"\{(\w+)\}|(\w)", pattern[index + 1 :])
         if match:
@@ -72,6 +64,8 @@ def _escape(pattern: str, index: int, in_class: bool, is_python: bool) -> tuple[
         return (r"\Z" if is_python else r"\z"), index + 1
     if letter == "e":
         return r"\x1B", index + 1
+    if letter == "R" and not in_class:
+        return r"(?:\r\n|[\n\x0B\f\r\x85\u2028\u2029])", index + 1
     if not is_python and not letter.isalnum() and letter not in r"\.+*?()|[]{}^$#&-~/<>'\"!%,:;=@_` ":
         return letter, index + 1
     return "\\" + letter, index + 1
@@ -98,8 +92,8 @@ def _complement(members: str) -> str:
 
 
 def _property(name: str, is_negated: bool, in_class: bool, is_python: bool) -> str:
-    if name in _POSIX:
-        return _ascii_class(_POSIX[name], is_negated, in_class)
+    if name in POSIX:
+        return _ascii_class(POSIX[name], is_negated, in_class)
     if not is_python:
         plain = name.removeprefix("Is") if name in ("IsAlphabetic", "IsDigit", "IsLetter") else name
         names = {"Alphabetic": "Alphabetic", "Digit": "Nd", "Letter": "L"}
@@ -128,6 +122,12 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
         return re.compile(_translate(pattern, is_python=True))
     except (re.error, OverflowError):
         return None
+
+
+def can_be_empty(pattern: str) -> bool:
+    """Whether the pattern matches an empty text: between its matches Java finds empty ones that Polars' engine leaves out."""
+    found = compiled(pattern)
+    return found is not None and found.search("") is not None
 
 
 def groups(pattern: str) -> int | None:

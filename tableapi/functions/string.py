@@ -317,6 +317,8 @@ def _elt_signature(args: Sequence[Rex]) -> Resolved:
     _check_count(len(args), 2, None)
     if not isinstance(args[0].type, IntegralType):
         raise TypeMismatchError(f"the index is {args[0].type}, not an integer", where=args[0].where)
+    if isinstance(args[0], Literal) and args[0].value is not None and args[0].value < 0:
+        raise TypeMismatchError(f"the index {args[0].value} is below 0", where=args[0].where)
     merged = merge([a.type for a in args[1:]])
     if not isinstance(merged, CharacterType | BinaryStringType):
         raise TypeMismatchError(f"{merged} is no string", where=args[1].where)
@@ -580,7 +582,10 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ),
     ScalarFunction(
         "STR_TO_MAP",
-        signature(TEXT, TEXT, TEXT, optional=2, result=_TEXT_MAP, is_nullable=True),
+        overload(
+            signature(TEXT, result=_TEXT_MAP, is_nullable=True),
+            signature(TEXT, TEXT, TEXT, result=_TEXT_MAP, is_nullable=True),
+        ),
         lambda args, call: by_row(args, _str_to_map, _TEXT_MAP.to_polars()),
         "A MAP from text such as 'k1=v1,k2=v2'; the two separators are regular expressions.",
         api_name="str_to_map",

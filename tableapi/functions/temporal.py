@@ -17,11 +17,12 @@ from tableapi.functions.checks import fail_unread
 from tableapi.functions.date_fields import fields, lenient_fields
 from tableapi.functions.datetime_patterns import (
     DEFAULT_PATTERN,
+    format_simply,
     format_timestamp,
     varying_pattern,
     zoned_format,
 )
-from tableapi.functions.extract import EXTRACT_UNITS, INTERVAL_UNITS, extract
+from tableapi.functions.extract import DAY_INTERVAL_UNITS, EXTRACT_UNITS, MONTH_INTERVAL_UNITS, extract
 from tableapi.functions.lenient_dates import parse_lenient
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.signatures import (
@@ -68,8 +69,8 @@ _INTERVALS = (YearMonthIntervalType, DayTimeIntervalType)
 
 def _extract_signature(args: Sequence[Rex]) -> Resolved:
     _check_count(len(args), 2, 2)
-    units = INTERVAL_UNITS if isinstance(args[1].type, _INTERVALS) else EXTRACT_UNITS
-    keyword(args, 0, units)
+    units = {YearMonthIntervalType: MONTH_INTERVAL_UNITS, DayTimeIntervalType: DAY_INTERVAL_UNITS}
+    keyword(args, 0, units.get(type(args[1].type), EXTRACT_UNITS))
     checked = overload(signature(TEMPORAL, result=BIGINT), signature(INTERVAL, result=BIGINT))(args[1:])
     return Resolved((args[0].type, *checked.arg_types), checked.result)
 
@@ -135,9 +136,12 @@ def _timestamp_diff(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     start, end = (intervals.as_clock(a, source) for a in args[1:])
     if unit in _MONTHS and not isinstance(source, TimeType):
         return _months_between(start, end).truncdiv(_MONTHS[unit]).cast(pl.Int32)
-    gap = end - start
     if unit == "NANOSECOND":
-        return gap.dt.total_nanoseconds().cast(pl.Int32, wrap_numerical=True)
+        return (end - start).dt.total_nanoseconds().cast(pl.Int32, wrap_numerical=True)
+    if unit != "MICROSECOND" and not isinstance(source, TimeType):
+        # Flink counts in milliseconds.
+        start, end = (moment.dt.cast_time_unit("ms") for moment in (start, end))
+    gap = end - start
     size = intervals.UNIT_NANOSECONDS["DAY"] * 7 if unit == "WEEK" else intervals.UNIT_NANOSECONDS.get(unit, 1)
     if unit == "MICROSECOND":
         return gap.dt.total_microseconds().cast(pl.Int32, wrap_numerical=True)
@@ -180,7 +184,7 @@ def _date_format(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
     def apply(value: pl.Expr, pattern: str) -> pl.Expr:
         if isinstance(source, CharacterType):
-            return format_timestamp(parse_lenient(value, DEFAULT_PATTERN), pattern)
+            return format_simply(parse_lenient(value, DEFAULT_PATTERN).dt.replace_time_zone("UTC"), pattern, "UTC")
         if isinstance(source, LocalZonedTimestampType):
             return zoned_format(value, pattern, zone)
         return format_timestamp(value, pattern)
@@ -263,23 +267,29 @@ def _parsed(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     return _by_pattern(args, call, 1, parse_or_plain, pl.Datetime("us"))
 
 
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999: other instants are NULL."""
+
+
 def _ltz_from_number(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     digits = call.constant(1, 3 if len(args) == 1 else None)
     source = call.args[0].type
     dtype = call.type.to_polars()
     assert isinstance(dtype, pl.Datetime)
+    if digits is None and call.is_constant(1):
+        return pl.lit(None, dtype=dtype)
     unit_digits = {"ms": 3, "us": 6, "ns": 9}[dtype.time_unit]
-    if digits is None:
-        if call.is_constant(1):
-            return pl.lit(None, dtype=dtype)
-        power = pl.lit(10).cast(pl.Int64).pow((unit_digits - args[1]).clip(0))
-        cut = pl.lit(10).cast(pl.Int64).pow((args[1] - unit_digits).clip(0))
-        steps = (args[0].cast(pl.Int64) * power) // cut
-    elif isinstance(source, FractionalType | DecimalType):
-        steps = (args[0].cast(pl.Float64) * 10.0 ** (unit_digits - digits)).truncate().cast(pl.Int64, strict=False)
+    known_digits = pl.lit(digits, dtype=pl.Int64) if digits is not None else args[1].cast(pl.Int64)
+    seconds = args[0].cast(pl.Float64) / pl.lit(10.0).pow(known_digits)
+    exists = (seconds >= _FIRST_SECOND) & (seconds < _LAST_SECOND + 1)
+    if isinstance(source, FractionalType):
+        scaled = args[0].cast(pl.Float64) * pl.lit(10.0).pow(unit_digits - known_digits)
+        steps = pl.when(exists).then(scaled).truncate().cast(pl.Int64, strict=False)
     else:
-        number = args[0].cast(pl.Int64)
-        steps = number * 10 ** (unit_digits - digits) if digits <= unit_digits else number // 10 ** (digits - unit_digits)
+        number = pl.when(exists).then(args[0].cast(pl.Float64).truncate() if isinstance(source, DecimalType) else args[0])
+        power = pl.lit(10, dtype=pl.Int64).pow((unit_digits - known_digits).clip(0))
+        cut = pl.lit(10, dtype=pl.Int64).pow((known_digits - unit_digits).clip(0))
+        steps = number.cast(pl.Int64) * power // cut
     return steps.cast(pl.Datetime(dtype.time_unit)).dt.replace_time_zone("UTC")
 
 
@@ -305,7 +315,7 @@ def _from_unixtime(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
     def apply(seconds: pl.Expr, pattern: str) -> pl.Expr:
         instant = (seconds.cast(pl.Int64) * 1000).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
-        return zoned_format(instant, pattern, zone)
+        return format_simply(instant, pattern, zone)
 
     return _by_pattern(args, call, 1, apply, pl.String())
 

@@ -40,7 +40,7 @@ def from_text(text: pl.Expr, data_type: DataType, session: SessionContext) -> pl
         case FractionalType():
             return parse_double(text).cast(data_type.to_polars())
         case DecimalType():
-            return parse_decimal(text, data_type)[0]
+            return parse_decimal(text, data_type)
         case BinaryStringType():
             return text.cast(pl.Binary)
         case DateType():
@@ -120,13 +120,13 @@ def _unusual_double(text: pl.Expr) -> pl.Expr:
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
-def parse_decimal(text: pl.Expr, data_type: DecimalType) -> tuple[pl.Expr, pl.Expr]:
-    """A DECIMAL from text (rounded HALF_UP; NULL when too large), and whether the text was a number at all."""
+def parse_decimal(text: pl.Expr, data_type: DecimalType) -> pl.Expr:
+    """A DECIMAL from text (rounded HALF_UP); NULL when it is no number or too large."""
     trimmed = text.str.strip_chars(_BLANKS)
     is_number = trimmed.str.contains(_NUMBER)
     read = DecimalType(38, 38 - (data_type.precision - data_type.scale))
     number = pl.when(is_number).then(trimmed.str.strip_chars_start("+")).cast(read.to_polars(), strict=False)
-    return decimals.to_decimal(number, read, data_type), is_number
+    return decimals.to_decimal(number, read, data_type)
 
 
 def _days_in_month(year: pl.Expr, month: pl.Expr) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from tableapi.errors import ExecutionError
-from tableapi.functions.jsontree import JsonError, parse_whole, parse_without_duplicates, text_of
+from tableapi.functions.jsontree import JsonError, parse_variant, text_of
 from tableapi.functions.registry import LoweringCall
 from tableapi.functions.rowwise import by_row
 
@@ -17,7 +17,7 @@ def element_of_variant(args: Sequence[pl.Expr]) -> pl.Expr:
     """`v['name']` of an object and `v[i]` (from 1) of an array; NULL when there is none, an error of other values."""
 
     def element(text: str, index: Any) -> str | None:
-        value = parse_whole(text)
+        value = parse_variant(text)
         if isinstance(index, str):
             if not isinstance(value, dict):
                 raise ExecutionError(f"['{index}'] of a VARIANT that is no object: {text}", fix="use an index for an array")
@@ -35,7 +35,7 @@ def parse_json(args: Sequence[pl.Expr], call: LoweringCall, is_try: bool) -> pl.
 
     def read(text: str) -> str | None:
         try:
-            return text_of(parse_whole(text) if allows_duplicates else parse_without_duplicates(text))
+            return text_of(parse_variant(text, allows_duplicates))
         except JsonError as error:
             if is_try:
                 return None

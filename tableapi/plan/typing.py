@@ -16,6 +16,7 @@ from tableapi.errors import TypeMismatchError
 from tableapi.plan.rex import Call, Cast, Literal, Rex
 from tableapi.types import (
     MAX_DECIMAL_PRECISION,
+    MAX_LENGTH,
     AnyTimestampType,
     ArrayType,
     BigIntType,
@@ -251,6 +252,9 @@ def implicit_cast(rex: Rex, data_type: DataType) -> Rex:
         return folded
     if not can_cast(rex.type, target, implicit=False):
         raise TypeMismatchError(f"a value of type {rex.type} cannot become {target}", where=rex.where, fix="use another type")
+    if isinstance(rex.type, CharacterType) and _is_temporal(target):
+        # A text that is no date is NULL where nobody asked for a cast (Flink).
+        return Cast(target.nullable(), rex, is_try=True, is_implicit=True, where=rex.where)
     return Cast(target, rex, is_implicit=True, where=rex.where)
 
 
@@ -424,7 +428,8 @@ def _can_cast_simple(source: DataType, target: DataType) -> bool:
     if isinstance(source, VariantType):
         return False
     if isinstance(source, BitmapType):
-        return isinstance(target, CharacterType | BinaryStringType)
+        is_bytes = isinstance(target, VarBinaryType) and target.length == MAX_LENGTH
+        return isinstance(target, CharacterType) or is_bytes
     if isinstance(target, CharacterType):
         return True
     match source:
@@ -433,7 +438,9 @@ def _can_cast_simple(source: DataType, target: DataType) -> bool:
         case BinaryStringType():
             return isinstance(target, BinaryStringType)
         case IntegralType():
-            return isinstance(target, (NumericType, BooleanType, *_INTERVALS))
+            if isinstance(target, YearMonthIntervalType | DayTimeIntervalType):
+                return target.first == target.last
+            return isinstance(target, NumericType | BooleanType)
         case NumericType() | BooleanType():
             return isinstance(target, NumericType | BooleanType)
         case DateType():
@@ -443,7 +450,7 @@ def _can_cast_simple(source: DataType, target: DataType) -> bool:
         case AnyTimestampType():
             return isinstance(target, DateType | TimeType | AnyTimestampType)
         case YearMonthIntervalType() | DayTimeIntervalType():
-            return isinstance(target, (type(source), IntegralType))
+            return isinstance(target, type(source))
         case _:
             return False
 
@@ -451,19 +458,17 @@ def _can_cast_simple(source: DataType, target: DataType) -> bool:
 def comparable_type(left: DataType, right: DataType, can_order: bool) -> DataType | None:
     """The type in which two values are compared, or None when they cannot be.
 
-    Numbers widen; a character string stands for a date, time or timestamp when the other side is one (Flink), and where the order is
-    asked for also for a number (a whole one is then a BIGINT) or BOOLEAN. ROW, ARRAY and MAP compare for equality only (`can_order` False).
+    Numbers widen; a character string stands for a date, time or timestamp when the other side is one, and in `<`, `<=`, `>`,
+    `>=` (`can_order`) also for a number (a whole one is then a BIGINT) or BOOLEAN (Flink); ROW, ARRAY and MAP compare for
+    equality only.
     """
     if can_order and any(isinstance(t, _NESTED) for t in (left, right)):
         return None
-    if isinstance(left, CharacterType) and _is_temporal(right):
-        return right
-    if isinstance(right, CharacterType) and _is_temporal(left):
-        return left
-    if can_order and isinstance(left, CharacterType) and isinstance(right, NumericType | BooleanType):
-        return _read_as(right)
-    if can_order and isinstance(right, CharacterType) and isinstance(left, NumericType | BooleanType):
-        return _read_as(left)
+    for text, other in ((left, right), (right, left)):
+        if isinstance(text, CharacterType) and _is_temporal(other):
+            return other
+        if can_order and isinstance(text, CharacterType) and isinstance(other, NumericType | BooleanType):
+            return _read_as(other)
     if isinstance(left, DateType) != isinstance(right, DateType) and not any(isinstance(t, NullType) for t in (left, right)):
         return None
     return common_type([left.nullable(), right.nullable()])

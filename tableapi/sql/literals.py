@@ -72,12 +72,12 @@ def date(text: str) -> tuple[datetime.date, DataType]:
 
 
 def time(text: str) -> tuple[datetime.time, DataType]:
-    """The value of TIME '…'."""
+    """The value of TIME '…', to the millisecond."""
     match = re.fullmatch(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,9}))?", text.strip())
     if not match:
         raise ValueError("a TIME is written HH:mm:ss or HH:mm:ss.SSS")
     hour, minute, second = (int(match[i]) for i in (1, 2, 3))
-    fraction = match[4] or ""
+    fraction = (match[4] or "")[:3]
     return datetime.time(hour, minute, second, _micros(fraction)), TimeType(len(fraction), is_nullable=False)
 
 
@@ -151,7 +151,7 @@ def _milliseconds(text: str, first: IntervalUnit, last: IntervalUnit) -> int:
     separators = {IntervalUnit.HOUR: " +", IntervalUnit.MINUTE: ":", IntervalUnit.SECOND: ":"}
     pattern = "([0-9]+)" + "".join(separators[u] + "([0-9]+)" for u in units[1:])
     if last is IntervalUnit.SECOND:
-        pattern += r"(?:\.([0-9]{1,9}))?"
+        pattern += r"(?:\.([0-9]{1,6}))?"
     match = re.fullmatch(pattern, text)
     if not match:
         example = {IntervalUnit.DAY: "d", IntervalUnit.HOUR: "h", IntervalUnit.MINUTE: "mm", IntervalUnit.SECOND: "ss.fff"}

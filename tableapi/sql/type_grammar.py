@@ -65,7 +65,20 @@ _FOREIGN = ("RAW", "DESCRIPTOR")
 
 _NAMES = (
     *_SIMPLE,
-    *("CHAR", "VARCHAR", "BINARY", "VARBINARY", "DECIMAL", "DEC", "NUMERIC", "DOUBLE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ"),
+    *(
+        "CHAR",
+        "CHARACTER",
+        "VARCHAR",
+        "BINARY",
+        "VARBINARY",
+        "DECIMAL",
+        "DEC",
+        "NUMERIC",
+        "DOUBLE",
+        "TIME",
+        "TIMESTAMP",
+        "TIMESTAMP_LTZ",
+    ),
     *("INTERVAL", "ARRAY", "MAP", "MULTISET", "ROW", "STRUCTURED"),
 )
 _UNITS = tuple(unit.name for unit in IntervalUnit)
@@ -106,8 +119,10 @@ class TypeGrammar(Cursor):
             self.fail(f"type '{start.text}' does not exist", fix=did_you_mean(word, _NAMES))
         self._advance()
         match word:
-            case "CHAR" | "VARCHAR" | "BINARY" | "VARBINARY":
-                return self._text_or_bytes(word, start)
+            case "CHAR" | "CHARACTER" | "VARCHAR" | "BINARY" | "VARBINARY":
+                word = word.removesuffix("ACTER")
+                varies = word in ("CHAR", "BINARY") and bool(self.accept("VARYING"))
+                return self._text_or_bytes(f"VAR{word}" if varies else word, start)
             case "DECIMAL" | "DEC" | "NUMERIC":
                 return self._decimal(start)
             case "DOUBLE":

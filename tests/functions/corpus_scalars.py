@@ -5,6 +5,7 @@ The cases (data only) are under tests/corpus/cases. Values are compared in the c
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import math
@@ -28,6 +29,8 @@ from tableapi.sql import parse_expression, parse_type
 from tableapi.tablespec import Field, RowSchema
 
 CASES = Path(__file__).parents[1] / "corpus" / "cases"
+PROBES = Path(__file__).parent / "probes"
+"""What Flink gave for generated expressions: every function and operator with ordinary, unusual, NULL and unfit arguments."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,17 @@ class ScalarCase:
 
 def load() -> Iterator[ScalarCase]:
     """All recorded expressions that need nothing but a table of data."""
-    for path in sorted(CASES.glob("scalar-*/*.json")):
+    yield from _cases(sorted(CASES.glob("scalar-*/*.json")))
+
+
+def load_probes() -> Iterator[tuple[str, list[ScalarCase]]]:
+    """The generated expressions, by file."""
+    for path in sorted(PROBES.glob("*.json")):
+        yield path.stem, list(_cases([path]))
+
+
+def _cases(paths: list[Path]) -> Iterator[ScalarCase]:
+    for path in paths:
         case = json.loads(path.read_text())
         if any("CREATE VIEW" in s for s in case.get("setup", [])):
             continue
@@ -62,7 +75,7 @@ def _table(case: dict[str, Any]) -> tuple[pl.DataFrame, RowSchema]:
     fields = []
     for column in _split(columns):
         name, _, type_text = column.strip().partition(" ")
-        fields.append(Field(name, parse_type(type_text)))
+        fields.append(Field(name.strip("`"), parse_type(type_text)))
     schema = RowSchema(tuple(fields))
     (data,) = case["data"].values()
     rows = [json.loads(line, parse_float=Decimal) for line in data.splitlines() if line.strip()]
@@ -92,6 +105,8 @@ def _value(value: Any, data_type: t.DataType) -> Any:
             return Decimal(str(value))
         case t.FractionalType():
             return float(value)
+        case t.BinaryStringType():
+            return base64.b64decode(value)
         case t.DateType():
             return datetime.date.fromisoformat(value)
         case t.TimeType():

@@ -24,8 +24,8 @@ KINDS: dict[str, DataType] = {
     "TIME": DataTypes.TIME(),
     "TIMESTAMP": DataTypes.TIMESTAMP(3),
     "LTZ": DataTypes.TIMESTAMP_LTZ(3),
-    "MONTHS": DataTypes.INTERVAL(DataTypes.YEAR(), DataTypes.MONTH()),
-    "DAYS": DataTypes.INTERVAL(DataTypes.DAY(), DataTypes.SECOND()),
+    "MONTHS": DataTypes.INTERVAL(DataTypes.MONTH()),
+    "DAYS": DataTypes.INTERVAL(DataTypes.DAY()),
     "ARRAY": DataTypes.ARRAY(DataTypes.INT()),
 }
 MATRIX = """
