@@ -157,7 +157,7 @@ class Condition:
             return lambda columns: lambda run, row: _width(rows.of(run, row))
         reduce = _reduction(call.function, call.type)
         arg = call.args[0] if len(call.args) == 1 else None
-        if reduce is None or not isinstance(arg, Ref) or not _is_plain(arg.type):
+        if reduce is None or call.distinct or not isinstance(arg, Ref) or not _is_plain(arg.type):
             return None
         name = arg.name
 

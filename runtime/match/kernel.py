@@ -1,4 +1,4 @@
-"""The search of patterns whose conditions look at single rows only: all partitions in one call of a compiled kernel.
+"""The search of patterns whose conditions are flags of rows or programs (`programs.py`): all partitions in one call of a compiled kernel.
 
 It finds what `matcher.Matcher.search` finds, and in the same order. A run needs no memory here but the first row of each of its
 variables, so a run that is alive is told by its first row and followed anew when there are more rows. Imports NumPy and the kernels' declaration.
@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tableapi.runtime.match.evaluation import _takes
 from tableapi.runtime.state.jit import kernel
 
-NO_ROW_TO_SKIP_TO, SAME_MATCH_AGAIN = -1, -2
-"""What `search_flags` returns instead of a number of matches when a match cannot be followed by another search."""
+NO_ROW_TO_SKIP_TO, SAME_MATCH_AGAIN, NO_ROOM = -1, -2, -3
+"""What `search_partitions` returns instead of a number of matches: a match cannot be followed by another search, or more runs are alive at
+once than there is room for."""
 
 PAST_LAST_ROW, NEXT_ROW, TO_FIRST, TO_LAST = 0, 1, 2, 3
 
@@ -30,12 +32,12 @@ def _begin(run: Any, length: int, position: int, row: int, made: int, runs: Any,
 
 
 @kernel
-def _enter(flags: Any, pattern: Any, position: int, row: int, run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
+def _enter(tests: Any, pattern: Any, position: int, row: int, run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
     """Adds the runs in which the row is the first of the variable at `position`, or of a later one if those between can be left out."""
     size = pattern.shape[0]
     end = position
     while end < size:
-        takes = flags[end, row] != 0
+        takes = _takes(tests, end, row, run, length)
         is_last = not (pattern[end, 0] == 0 and not (takes and pattern[end, 3] != 0))
         if takes and (pattern[end, 2] != 0 or is_last):
             made = _begin(run, length, end, row, made, runs, lengths)
@@ -44,7 +46,7 @@ def _enter(flags: Any, pattern: Any, position: int, row: int, run: Any, length: 
             break
     last = end
     for back in range(last - 1, position - 1, -1):
-        takes = flags[back, row] != 0
+        takes = _takes(tests, back, row, run, length)
         is_last = not (pattern[back, 0] == 0 and not (takes and pattern[back, 3] != 0))
         if takes and pattern[back, 2] == 0 and not is_last:
             made = _begin(run, length, back, row, made, runs, lengths)
@@ -61,23 +63,23 @@ def _stay(run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
 
 
 @kernel
-def _step(flags: Any, pattern: Any, row: int, run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
+def _step(tests: Any, pattern: Any, row: int, run: Any, length: int, made: int, runs: Any, lengths: Any) -> int:
     """Adds the runs that can follow when a run takes one more row; the preferred one first."""
     if length == 0:
-        return _enter(flags, pattern, 0, row, run, 0, made, runs, lengths)
+        return _enter(tests, pattern, 0, row, run, 0, made, runs, lengths)
     last = length - 1
     minimum, maximum, keeps = pattern[last, 0], pattern[last, 1], pattern[last, 3] != 0
     count = row - run[last]
     has_room = maximum < 0 or count < maximum
-    takes = (has_room or keeps) and flags[last, row] != 0
+    takes = (has_room or keeps) and _takes(tests, last, row, run, length)
     if keeps:
         if takes and has_room:
             made = _stay(run, length, made, runs, lengths)
         if takes or count < minimum:
             return made
-        return _enter(flags, pattern, length, row, run, length, made, runs, lengths)
+        return _enter(tests, pattern, length, row, run, length, made, runs, lengths)
     if count >= minimum:
-        made = _enter(flags, pattern, length, row, run, length, made, runs, lengths)
+        made = _enter(tests, pattern, length, row, run, length, made, runs, lengths)
     if takes and has_room:
         made = _stay(run, length, made, runs, lengths)
     return made
@@ -85,7 +87,7 @@ def _step(flags: Any, pattern: Any, row: int, run: Any, length: int, made: int, 
 
 @kernel
 def _without_repeats(pattern: Any, row: int, made: int, runs: Any, lengths: Any) -> int:
-    """Drops runs that have the same future as an earlier one."""
+    """Drops runs that have the same future as an earlier one, where no condition looks at their past."""
     kept = 0
     for i in range(made):
         last = lengths[i] - 1
@@ -108,8 +110,9 @@ def _without_repeats(pattern: Any, row: int, made: int, runs: Any, lengths: Any)
 
 
 @kernel
-def _follow(flags: Any, pattern: Any, start: int, end: int, room: Any, lengths: Any, match: Any) -> int:
-    """Follows the runs that begin at `start`: 1 when one has matched (its rows are in `match`), 0 when none is left, 2 when the rows end."""
+def _follow(tests: Any, pattern: Any, start: int, end: int, room: Any, lengths: Any, match: Any) -> int:
+    """Follows the runs that begin at `start`: 1 when one has matched (its rows are in `match`), 0 when none is left, 2 when the rows end, -3 when
+    there are too many."""
     size = pattern.shape[0]
     obligatory = 0
     for i in range(size):
@@ -121,7 +124,9 @@ def _follow(flags: Any, pattern: Any, start: int, end: int, room: Any, lengths: 
         made = 0
         for i in range(count):
             first = made
-            made = _step(flags, pattern, row, room[now, i], lengths[now, i], made, room[1 - now], lengths[1 - now])
+            if made + size + 1 > room.shape[1]:
+                return -3
+            made = _step(tests, pattern, row, room[now, i], lengths[now, i], made, room[1 - now], lengths[1 - now])
             for j in range(first, made):
                 last = lengths[1 - now, j] - 1
                 if last >= obligatory and row + 1 - room[1 - now, j, last] >= pattern[last, 0]:
@@ -133,7 +138,10 @@ def _follow(flags: Any, pattern: Any, start: int, end: int, room: Any, lengths: 
         if made == 0:
             return 0
         now = 1 - now
-        count = _without_repeats(pattern, row, made, room[now], lengths[now]) if made > 1 else made
+        if made > 1 and len(tests[1]) == size:
+            count = _without_repeats(pattern, row, made, room[now], lengths[now])
+        else:
+            count = made
     return 2
 
 
@@ -152,15 +160,15 @@ def _after(match: Any, skip: int, skip_to: int) -> int:
 
 
 @kernel
-def search_flags(
-    owners: Any, flags: Any, can_start: Any, pattern: Any, times: Any, within: int, now: int, skip: int, skip_to: int,
+def search_partitions(
+    owners: Any, tests: Any, can_start: Any, pattern: Any, times: Any, within: int, now: int, skip: int, skip_to: int,
     room: Any, lengths: Any, matches: Any, alive: Any,
 ) -> int:  # fmt: skip
     """Searches every partition of sorted rows.
 
     Args:
         owners: The partition of each row, equal for neighbours in a partition.
-        flags: For each variable and row, whether the variable takes the row. `can_start`: whether some first variable does.
+        tests: Whether a variable takes a row, see `evaluation.Tests`. `can_start`: whether some first variable does.
         pattern: For each variable: fewest and most rows (-1: any number), greedy, `keeps_rows`.
         times, within: Milliseconds; `within` -1: no limit, and no times. `now`: no row before it will come.
         skip, skip_to: Where a search goes on after a match; a variable.
@@ -190,7 +198,9 @@ def search_flags(
                 end = start
                 while end < high and times[end] < times[start] + within:
                     end += 1
-            outcome = _follow(flags, pattern, start, end, room, lengths, matches[found])
+            outcome = _follow(tests, pattern, start, end, room, lengths, matches[found])
+            if outcome < 0:
+                return outcome
             if outcome == 1:
                 position = _after(matches[found], skip, skip_to)
                 if position < 0:

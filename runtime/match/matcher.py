@@ -20,6 +20,7 @@ from tableapi.errors import ExecutionError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.match_node import PatternDefine, PatternElement, Skip, SkipKind
 from tableapi.runtime.match.conditions import Columns, Condition
+from tableapi.runtime.match.programs import Programs, programs_of
 
 Run = tuple[int, ...]
 """First row of each variable that was reached; a variable that was left out begins where the next one does."""
@@ -92,20 +93,25 @@ class Matcher:
         session: SessionContext,
     ) -> None:
         self.pattern, self.defines, self.skip, self.within_ms, self.session = pattern, defines, skip, within_ms, session
-        positions = {e.variable: i for i, e in enumerate(pattern)}
+        self.positions = {e.variable: i for i, e in enumerate(pattern)}
         by_variable = {d.variable: d for d in defines}
         self.conditions: list[tuple[PatternDefine | None, Condition | None]] = []
         for element in pattern:
             define = by_variable.get(element.variable)
             needs_run = define is not None and define.flag is None
-            self.conditions.append((define, Condition(define.condition, positions) if define and needs_run else None))
+            self.conditions.append((define, Condition(define.condition, self.positions) if define and needs_run else None))
         obligatory = [i for i, e in enumerate(pattern) if e.minimum > 0]
         self.starters = range(obligatory[0] + 1)
         """Variables that the first row of a match can belong to."""
         self._last_obligatory = obligatory[-1]
         self._keeps = [e.keeps_rows for e in pattern]
         self.is_memoryless = all(condition is None for _, condition in self.conditions)
-        self.skip_to = positions.get(skip.variable or "", -1)
+        self.skip_to = self.positions.get(skip.variable or "", -1)
+
+    def programs(self) -> Programs | None:
+        """The conditions for the compiled search; None when one cannot be asked there."""
+        rexes = [define.condition if define and condition else None for define, condition in self.conditions]
+        return programs_of(rexes, self.positions)
 
     def search(
         self, rows: Rows, low: int, high: int, alive: Alive | None, now_ms: int | None, found: list[Run]

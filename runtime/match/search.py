@@ -1,6 +1,7 @@
 """The search over all partitions of sorted rows at once, for batch and stream.
 
-Where conditions look at single rows only, one compiled kernel does it; otherwise the automaton follows the runs of one partition after the other.
+One compiled kernel does it where conditions look at single rows, or have programs; otherwise the automaton follows the runs of one partition
+after the other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tableapi.plan.match_node import Match, SkipKind
 from tableapi.runtime.match import kernel
 from tableapi.runtime.match.matcher import Alive, Matcher, Rows, Run
 from tableapi.runtime.match.measures import match_rows
+from tableapi.runtime.match.programs import Programs
 from tableapi.runtime.state.columns import Ids
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK
 from tableapi.runtime.stream.window_time import to_ms_or_min
@@ -57,24 +59,28 @@ def _partitions(frame: pl.DataFrame, keys: tuple[str, ...]) -> Ids:
     return frame.select(pl.struct(keys).rle_id().cast(pl.Int64())).to_series().to_numpy()
 
 
-def searcher(matcher: Matcher) -> FlagSearch | RunSearch:
+def searcher(matcher: Matcher) -> KernelSearch | RunSearch:
     """The way to search that suits the pattern."""
-    return FlagSearch(matcher) if matcher.is_memoryless else RunSearch(matcher)
+    programs = matcher.programs()
+    return RunSearch(matcher) if programs is None else KernelSearch(matcher, programs)
 
 
-class FlagSearch:
-    """All conditions are flags of rows. Keeps nothing: runs that are alive are followed anew from their first row."""
+class KernelSearch:
+    """All conditions are flags of rows or programs. Keeps nothing: runs that are alive are followed anew from their first row."""
 
-    def __init__(self, matcher: Matcher) -> None:
-        self._matcher = matcher
+    def __init__(self, matcher: Matcher, programs: Programs) -> None:
+        self._matcher, self._programs = matcher, programs
         self._pattern = np.array(
             [[e.minimum, -1 if e.maximum is None else e.maximum, e.is_greedy, e.keeps_rows] for e in matcher.pattern],
             dtype=np.int64,
         )
         size = len(matcher.pattern)
         futures = sum((e.minimum if e.maximum is None else e.maximum) + 1 for e in matcher.pattern)
-        self._room = np.empty((2, (futures + 1) * (size + 1), size), dtype=np.int64)
-        self._lengths = np.empty(self._room.shape[:2], dtype=np.int64)
+        self._make_room((futures + 1) * (size + 1))
+
+    def _make_room(self, runs: int) -> None:
+        self._room = np.empty((2, runs, len(self._matcher.pattern)), dtype=np.int64)
+        self._lengths = np.empty((2, runs), dtype=np.int64)
 
     def search(self, rows: Rows, owners: Ids, now_ms: int | None) -> Found:
         """Searches sorted rows; `owners` tells the partition of each. No row before `now_ms` will come."""
@@ -83,9 +89,9 @@ class FlagSearch:
         flags = np.array([always if f is None else f for f in rows.flags]).reshape(len(matcher.pattern), height)
         matches = np.empty((len(rows.starts), len(matcher.pattern) + 1), dtype=np.int64)
         alive = np.full(int(np.count_nonzero(np.diff(owners))) + 1 if height else 0, -1, dtype=np.int64)
-        count = kernel.search_flags(
+        arguments = (
             np.ascontiguousarray(owners),
-            flags,
+            self._programs.bind(flags, rows.frame),
             rows.can_start,
             self._pattern,
             np.zeros(0, dtype=np.int64) if rows.times is None else rows.times,
@@ -93,11 +99,9 @@ class FlagSearch:
             MIN_WATERMARK if now_ms is None else now_ms,
             _SKIPS[matcher.skip.kind],
             matcher.skip_to,
-            self._room,
-            self._lengths,
-            matches,
-            alive,
         )
+        while (count := kernel.search_partitions(*arguments, self._room, self._lengths, matches, alive)) == kernel.NO_ROOM:
+            self._make_room(2 * self._room.shape[1])
         if count == kernel.NO_ROW_TO_SKIP_TO:
             raise matcher.no_row_to_skip_to()
         if count == kernel.SAME_MATCH_AGAIN:
@@ -106,7 +110,7 @@ class FlagSearch:
 
 
 class RunSearch:
-    """Some conditions look at rows matched before. Keeps the runs that are alive, by partition."""
+    """Some conditions look at rows matched before and have no program. Keeps the runs that are alive, by partition."""
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher

@@ -13,9 +13,9 @@ from tableapi.functions.registry import SessionContext
 from tableapi.plan.match_node import Match, PatternAgg, PatternDefine, PatternElement, PatternRef, Skip, SkipKind
 from tableapi.plan.nodes import Inline, InlineFrame, NamedRex
 from tableapi.plan.rex import AggCall, Call, Literal, Ref, SortKey
-from tableapi.runtime.match.kernel import search_flags
+from tableapi.runtime.match.kernel import search_partitions
 from tableapi.runtime.match.matcher import Matcher, Rows
-from tableapi.runtime.match.search import FlagSearch, find_matches
+from tableapi.runtime.match.search import KernelSearch, find_matches, searcher
 from tableapi.runtime.state.jit import PLAIN_ROWS, Kernel
 from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.pattern_match import PatternMatchSpec
@@ -126,22 +126,23 @@ def test_the_matcher_agrees_with_brute_force(parts, values, is_past, use_flags):
 
 @pytest.mark.parametrize("is_compiled", [False, True])
 @given(
-    parts=patterns(("any", "low", "high")),
+    parts=patterns(),
     values=st.lists(st.lists(st.integers(0, 4), max_size=8), max_size=3),
     is_past=st.booleans(),
+    use_flags=st.booleans(),
 )
-def test_the_kernel_agrees_with_brute_force(is_compiled, parts, values, is_past):
-    matcher = Matcher(
-        *compiled(parts, Skip(SkipKind.PAST_LAST_ROW if is_past else SkipKind.NEXT_ROW), use_flags=True), SessionContext()
-    )
-    assert matcher.is_memoryless
+def test_the_kernel_agrees_with_brute_force(is_compiled, parts, values, is_past, use_flags):
+    skip = Skip(SkipKind.PAST_LAST_ROW if is_past else SkipKind.NEXT_ROW)
+    matcher = Matcher(*compiled(parts, skip, use_flags=use_flags), SessionContext())
+    search = searcher(matcher)
+    assert isinstance(search, KernelSearch)
     values = [v for v in values if v]
     frame = with_flags(pl.DataFrame({"v": [v for part in values for v in part]}, schema={"v": pl.Int32()}))
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Kernel, "rows_seen", PLAIN_ROWS if is_compiled else -(10**9))
-        patch.setattr(search_flags, "compiled", search_flags.compile() if is_compiled else None)
-        found = FlagSearch(matcher).search(Rows(matcher, frame, None), owners, None)
+        patch.setattr(search_partitions, "compiled", search_partitions.compile() if is_compiled else None)
+        found = search.search(Rows(matcher, frame, None), owners, None)
     answer, low = [], 0
     for part, start in zip(values, found.alive.tolist(), strict=True):
         matches_of_part = [tuple(low + b for b in m) for m in expected(parts, part, "past" if is_past else "next")]
