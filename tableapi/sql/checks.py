@@ -135,11 +135,16 @@ def _rank(bound: un.Bound) -> int:
     return -1 if bound.is_preceding else 1
 
 
-def group_key(key: un.Unresolved, relation: Relation) -> un.Unresolved:
+def group_key(key: un.Unresolved, relation: Relation, items: Sequence[un.Unresolved] = ()) -> un.Unresolved:
     """A GROUP BY key; a name must be a column (not an alias of the select list), a number is a constant (not a position)."""
     no_untyped_null(key)
     if isinstance(key, un.Name) and relation.outer is None and not _known(key.parts, relation):
-        raise relation.unknown(key.parts).at(key.where)
+        error = relation.unknown(key.parts)
+        if any(isinstance(i, un.As) and i.names == key.parts for i in items):
+            error.fix = (
+                f"'{key.parts[0]}' is a name of the select list: repeat its expression in GROUP BY, or group in a query around"
+            )
+        raise error.at(key.where)
     if isinstance(key, un.Lit) and isinstance(key.value, int):
         return un.Cast(key, IntType(is_nullable=False), where=key.where)
     return key

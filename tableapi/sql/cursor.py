@@ -16,6 +16,7 @@ from sqlglot.tokens import Token, TokenType
 from tableapi.errors import Location, SqlParseError, UnsupportedError, did_you_mean
 from tableapi.sql.dialect import Flink, location, place, tokenize
 from tableapi.sql.reserved import RESERVED
+from tableapi.sql.syntax_hints import hint
 
 T = TypeVar("T")
 
@@ -69,10 +70,8 @@ class Cursor(Parser):  # type: ignore[misc]
             self.fail(f"the statement ends where {wanted} is expected" if wanted else "the statement is incomplete")
         shown = self.sql[self._curr.start : self._curr.end + 1]
         shown = shown if len(shown) <= 40 else shown[:37] + "..."
-        hint = None
-        if self._curr.token_type is TokenType.VAR and shown.upper() in RESERVED and wanted and "name" in wanted:
-            hint = f"{shown.upper()} is a reserved word; write it as `{shown}`"
-        self.fail(f"{shown!r} is not expected here" + (f"; {wanted} is" if wanted else ""), fix=hint)
+        fix = hint(self._tokens, self._index)
+        self.fail(f"{shown!r} is not expected here" + (f"; {wanted} is" if wanted else ""), fix=fix)
 
     def word(self, ahead: int = 0) -> str:
         """The word at the position in upper case, or "" when that token is not a plain word."""

@@ -191,7 +191,7 @@ class QueryPlanner:
             checks.grouping_calls(items)
         return GroupedSelect(
             items=items,
-            keys=None if group is None else [checks.group_key(ready(k), relation) for k in group.keys],
+            keys=None if group is None else [checks.group_key(ready(k), relation, items) for k in group.keys],
             sets=None if group is None else group.sets,
             having=None if select.having is None else ready(select.having),
             qualify=None if select.qualify is None else ready(select.qualify),

@@ -287,3 +287,10 @@ def test_what_a_sink_casts_by_itself(made: MemoryCatalog, source: str, target: s
         return
     with pytest.raises(TypeMismatchError, match="column 'a'"):
         made.parse(f"INSERT INTO s SELECT {source}")
+
+
+def test_grouping_by_an_alias_says_what_to_write(made: MemoryCatalog) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        made.parse("SELECT oid + 1 AS x, COUNT(*) FROM orders GROUP BY x")
+    assert caught.value.fix is not None
+    assert caught.value.fix.startswith("'x' is a name of the select list")
