@@ -206,7 +206,7 @@ def search_partitions(
                 if position < 0:
                     return position
                 found += 1
-            elif outcome == 2 and end == high and not (within >= 0 and times[start] <= now - within):
+            elif outcome == 2 and end == high and not (within >= 0 and times[start] + within <= now):
                 alive[part] = start
                 break
             else:
