@@ -6,6 +6,7 @@ from typing import ClassVar
 import polars as pl
 import pytest
 
+from tableapi import DataTypes
 from tableapi.connectors.filelog import EventLog
 from tableapi.connectors.python import lookup_option
 from tableapi.errors import OptionError, UnsupportedError, ValidationError
@@ -136,6 +137,37 @@ def test_an_upsert_log(orders, rows, tmp_path):
     with EventLog(tmp_path) as log:
         log.append("names", pl.DataFrame({"id": [1, 9], "name": ["n1", None]}), kinds=pl.Series([2, 3], dtype=pl.Int8))
     assert rows(orders.sql_query(JOIN.format("names"))) == sorted(ALL, key=repr)
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_a_running_job_follows_an_upsert_log(stream, tmp_path, parallelism):
+    """What was written to the table before a row came is what the row meets: new, changed and deleted rows alike."""
+    stream.get_config().set("parallelism.default", str(parallelism))
+    options = f"WITH ('connector' = 'filelog', 'path' = '{tmp_path}', 'topic' = '{{}}')"
+    stream.execute_sql(f"CREATE TABLE names (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED) {options.format('names')}")
+    stream.execute_sql(f"CREATE TABLE o (k BIGINT, pt AS PROCTIME()) {options.format('o')}")
+    names, keys = {"id": pl.Int64(), "name": pl.String()}, {"k": pl.Int64()}
+    with EventLog(tmp_path) as log:
+        log.create("names", {"id": DataTypes.BIGINT(), "name": DataTypes.STRING()}, key="id", partitions=2)
+        log.create("o", {"k": DataTypes.BIGINT()}, partitions=2)
+        log.append("names", pl.DataFrame({"id": [1], "name": ["old"]}, schema=names))
+        result = stream.sql_query(
+            "SELECT o.k, n.name FROM o LEFT JOIN names FOR SYSTEM_TIME AS OF o.pt AS n ON o.k = n.id"
+        ).execute()
+        found = result.collect()
+        for key, change, expected in [
+            (1, None, "old"),
+            (2, None, None),
+            (2, (2, "new", 0), "new"),
+            (1, (1, "newer", 2), "newer"),
+            (2, (2, None, 3), None),
+        ]:
+            if change is not None:
+                row, kind = pl.DataFrame([change[:2]], schema=names, orient="row"), pl.Series([change[2]], dtype=pl.Int8)
+                log.append("names", row, kinds=kind)
+            log.append("o", pl.DataFrame({"k": [key]}, schema=keys))
+            assert tuple(next(found)) == (key, expected)
+        result.get_job_client().cancel()
 
 
 def test_the_latest_row_of_a_query(stream, rows):
