@@ -104,25 +104,46 @@ def _about_source(vertex: Vertex, seen: VertexMetrics, notes: Sequence[WorkerNot
 def _held_back(graph: JobGraph, notes: Sequence[WorkerNote], silent: set[int], now_ms: int) -> list[str]:
     """What holds event time back, and for which steps. `silent`: those that have taken rows and given none, and wait for no timer."""
     waited_for = {source for note in notes for _, sources in note.waits_for for source in sources}
+    reached = _reached(notes)
     lines = []
     for vertex in graph.vertices:
         if not isinstance(vertex.step, SourceSpec):
             continue
         followers = _followers(graph, vertex.id)
-        whose = _named([v for v in graph.vertices if v.id in silent & followers])
         spec = vertex.step.watermark
         if spec is None:
             if silent & followers and waited_for & followers:
+                whose = _named([v for v in graph.vertices if v.id in silent & followers])
                 lines.append(
                     f"{vertex.name} has no WATERMARK, so event time{whose} stands still until it ends; declare one on its table"
                 )
             continue
         splits = [(n.subtask, s) for n in notes for src in n.sources if src.vertex == vertex.id for s in src.splits]
         if splits and all(s.is_idle for _, s in splits):
+            whose = _named([v for v in graph.vertices if v.id in silent & followers])
             lines.append(_all_idle(vertex.name, whose, splits, now_ms))
-        elif waited_for & followers:
+            continue
+        held = {v for v in silent & followers if _is_slowest(graph, vertex.id, v, reached)}
+        if waited_for & followers and (held or not silent & followers):
+            whose = _named([v for v in graph.vertices if v.id in held])
             lines += _slowest_splits(vertex.name, whose, splits, spec.idle_timeout_ms, now_ms)
     return lines
+
+
+def _reached(notes: Sequence[WorkerNote]) -> dict[int, int]:
+    """How far the slowest split of each source has come; idle ones do not count."""
+    reached: dict[int, int] = {}
+    for source in (source for note in notes for source in note.sources):
+        for split in source.splits:
+            if not split.is_idle:
+                reached[source.vertex] = min(split.watermark_ms, reached.get(source.vertex, MAX_WATERMARK))
+    return reached
+
+
+def _is_slowest(graph: JobGraph, source: int, vertex: int, reached: dict[int, int]) -> bool:
+    """Whether no other source that a vertex reads from, directly or not, is further behind."""
+    others = [at for other, at in reached.items() if vertex in _followers(graph, other)]
+    return source in reached and reached[source] <= min(others, default=MAX_WATERMARK)
 
 
 def _named(vertices: Sequence[Vertex]) -> str:

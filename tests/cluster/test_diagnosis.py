@@ -128,3 +128,18 @@ def test_a_split_that_is_read_and_behind():
         "split 1 of SourceSpec (worker 0) holds event time of Window at 1970-01-01 00:00:01.000: it is being read and is behind, others "
         "have come to 1970-01-01 00:00:05.000; its further rows release it"
     )
+
+
+def test_the_source_that_holds_a_step_back_is_told_from_one_that_is_ahead():
+    builder = GraphBuilder()
+    ahead, behind = (builder.source(ListSource(((timed((1, 1, 1)),),), is_bounded=False), TIMED) for _ in range(2))
+    window = builder.add(Apply(silent), Edge(ahead), Edge(behind), schema=TIMED, name="Window")
+    graph = builder.collect(window, schema=TIMED)
+    metrics = [VertexMetrics(v.uid, v.name, rows_in=2, rows_out=0, watermark_ms=1000) for v in graph.vertices]
+    sources = (
+        SourceNote(ahead, (SplitNote("0", 5000, 3, False),), False),
+        SourceNote(behind, (SplitNote("0", 1000, 3, False),), False),
+    )
+    lines = explain(graph, metrics, [WorkerNote(0, sources, ((window, (ahead, behind)),))], 10).splitlines()
+    assert [line for line in lines if "holds event time of Window" in line] == [lines[-1]]
+    assert "at 1970-01-01 00:00:01.000" in lines[-1]
