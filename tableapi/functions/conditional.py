@@ -11,7 +11,7 @@ from tableapi.functions.equality import equal, equal_rex
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.signatures import Param, _check_count, compared, merge, signature
 from tableapi.plan.rex import Rex
-from tableapi.plan.typing import common_type, merged_type
+from tableapi.plan.typing import branch_type, common_type, merged_type
 from tableapi.types import (
     AnyTimestampType,
     ArrayType,
@@ -22,11 +22,13 @@ from tableapi.types import (
     DateType,
     FractionalType,
     IntegralType,
+    LocalZonedTimestampType,
     MapType,
     MultisetType,
     NullType,
     NumericType,
     RowType,
+    TimestampType,
     TimeType,
     VariantType,
 )
@@ -40,7 +42,7 @@ def _case_signature(args: Sequence[Rex]) -> Resolved:
     for condition in conditions:
         if not isinstance(condition.type, BooleanType | NullType):
             raise TypeMismatchError(f"a condition is {condition.type}, not BOOLEAN", where=condition.where)
-    merged = merge([v.type for v in values])
+    merged = merge([v.type for v in values], branch_type)
     types: list[DataType] = []
     for _ in conditions:
         types += [BooleanType(), merged]
@@ -58,7 +60,7 @@ def _if_signature(args: Sequence[Rex]) -> Resolved:
     _check_count(len(args), 3, 3)
     if not isinstance(args[0].type, BooleanType | NullType):
         raise TypeMismatchError(f"the condition is {args[0].type}, not BOOLEAN", where=args[0].where)
-    merged = merge([a.type for a in args[1:]])
+    merged = merge([a.type for a in args[1:]], branch_type)
     nullable = any(a.type.is_nullable for a in args)
     return Resolved((BooleanType(), merged, merged), merged.with_nullability(nullable))
 
@@ -94,8 +96,14 @@ def _coalesce(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 def _nullif_signature(args: Sequence[Rex]) -> Resolved:
     _check_count(len(args), 2, 2)
-    compared(args[0].type, args[1].type, False)
-    return Resolved((args[0].type, args[1].type), args[0].type.nullable())
+    left, right = args[0].type, args[1].type
+    compared(left, right, False)
+    if isinstance(left, AnyTimestampType) and isinstance(right, AnyTimestampType):
+        kind = TimestampType if isinstance(left, TimestampType) else LocalZonedTimestampType
+        right = kind(right.precision)
+    elif isinstance(left, DateType | TimeType | AnyTimestampType):
+        right = left
+    return Resolved((left, right.nullable()), left.nullable())
 
 
 def _nullif(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:

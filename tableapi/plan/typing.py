@@ -137,19 +137,33 @@ def common_type(types: Sequence[DataType]) -> DataType | None:
     return None if merged is None else merged.with_nullability(is_nullable)
 
 
+def branch_type(types: Sequence[DataType]) -> DataType | None:
+    """The type of CASE and IF: the common type, but where a TIMESTAMP and a TIMESTAMP_LTZ meet, that of the first (Flink)."""
+    kinds = {type(t) for t in types if not isinstance(t, NullType)}
+    if kinds == {TimestampType, LocalZonedTimestampType}:
+        first = next(t for t in types if not isinstance(t, NullType))
+        return first.with_nullability(any(t.is_nullable for t in types))
+    return common_type(types)
+
+
 def merged_type(types: Sequence[DataType]) -> DataType | None:
     """The type that functions (COALESCE, GREATEST, ...) give to arguments of all `types`, or None when there is none.
 
-    It is the common type, but DOUBLE is wider than FLOAT, and a DECIMAL before a FLOAT becomes FLOAT (Flink).
+    It is the common type, but DOUBLE is wider than FLOAT, a DECIMAL before a FLOAT becomes FLOAT, and of a TIMESTAMP and a DATE
+    or TIME the TIMESTAMP gives way (Flink).
 
     >>> merged_type([FloatType(), DoubleType()]), common_type([FloatType(), DoubleType()])
     (DOUBLE, FLOAT)
+    >>> merged_type([TimestampType(3), DateType()]), common_type([TimestampType(3), DateType()])
+    (DATE, TIMESTAMP(3))
     """
     merged: DataType | None = types[0] if types else None
+    wins = (FloatType, DoubleType), (DecimalType, FloatType), (TimestampType, DateType | TimeType)
     for other in types[1:]:
-        wins = (FloatType, DoubleType), (DecimalType, FloatType)
         if any(isinstance(merged, before) and isinstance(other, after) for before, after in wins):
             merged = other
+        elif isinstance(merged, DateType | TimeType) and isinstance(other, AnyTimestampType):
+            merged = merged if isinstance(other, TimestampType) else None
         elif merged is not None:
             merged = _common(merged, other)
     return None if merged is None else merged.with_nullability(any(t.is_nullable for t in types))
