@@ -45,7 +45,7 @@ from tableapi.plan.query import QueryBlock, build_block, project
 from tableapi.plan.resolve import Resolver, interval_ms
 from tableapi.plan.rex import Call, Literal, Ref, Rex
 from tableapi.plan.scope import PlanContext, Relation, ScopeColumn, WindowNames, plain, unique
-from tableapi.plan.typing import can_cast, common_type, implicit_cast
+from tableapi.plan.typing import assigned, can_cast, common_type, implicit_cast
 from tableapi.tablespec import ColumnKind, Field, RowSchema, TableSpec, TimeKind
 from tableapi.types import (
     AnyTimestampType,
@@ -566,7 +566,7 @@ class Builder:
                 f" ('{source.name}')",
                 fix=f"CAST({source.name} AS {field.type.nullable()})",
             )
-        return implicit_cast(Ref(source.type, source.name), field.type.with_nullability(source.type.is_nullable))
+        return assigned(Ref(source.type, source.name), field.type)
 
 
 _WINDOW_LENGTHS = {

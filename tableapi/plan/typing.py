@@ -272,6 +272,22 @@ def implicit_cast(rex: Rex, data_type: DataType) -> Rex:
     return Cast(target, rex, is_implicit=True, where=rex.where)
 
 
+def assigned(rex: Rex, data_type: DataType) -> Rex:
+    """`rex` as the value of a table's column of `data_type` (its own nullability stays).
+
+    Flink: a text or binary string whose type is longer than the column's is cut as CAST cuts it, and padded for CHAR and BINARY; one whose
+    type fits is handed on as it is, so that its actual length is for `table.exec.sink.type-length-enforcer` to judge.
+    """
+    source = rex.type
+    fits = (
+        isinstance(source, CharacterType | BinaryStringType)
+        and isinstance(data_type, VarCharType | VarBinaryType)
+        and source.length <= data_type.length
+    )
+    target = data_type.with_nullability(source.is_nullable)
+    return implicit_cast(rex, target) if fits or source == target else Cast(target, rex, where=rex.where)
+
+
 def _folded(rex: Rex, target: DataType) -> Literal | None:
     """A constant, or an array of constants, as a constant of the target type."""
     if isinstance(rex, Literal):
@@ -423,9 +439,9 @@ def _can_cast_implicitly(source: DataType, target: DataType) -> bool:
         case DoubleType():
             return isinstance(target, DecimalType)
         case CharacterType():
-            return isinstance(target, CharacterType)
+            return isinstance(target, VarCharType) or (isinstance(source, CharType) and isinstance(target, CharType))
         case BinaryStringType():
-            return isinstance(target, BinaryStringType)
+            return isinstance(target, VarBinaryType) or (isinstance(source, BinaryType) and isinstance(target, BinaryType))
         case TimeType():
             return isinstance(target, TimeType)
         case TimestampType():
