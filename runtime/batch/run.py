@@ -12,6 +12,7 @@ from tableapi.errors import JobCancelledError
 from tableapi.functions.registry import SessionContext
 from tableapi.plan.nodes import Node
 from tableapi.runtime.batch.context import Lowering, Sources
+from tableapi.runtime.batch.leaving import QUERY_THREAD, ends_before_exit
 from tableapi.runtime.batch.lowering import dispatch, lower_with
 from tableapi.runtime.failures import clean_failures
 
@@ -78,7 +79,8 @@ class _Query:
         self._lazy, self._max_rows = lazy, max_rows
         self._found: queue.Queue[pl.DataFrame | BaseException | None] = queue.Queue(READY_FRAMES)
         self._is_stopped = False
-        self._thread = threading.Thread(target=self._run, name="tableapi-query", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=QUERY_THREAD, daemon=True)
+        ends_before_exit(self)
         self._thread.start()
 
     def _run(self) -> None:
@@ -108,6 +110,8 @@ class _Query:
             try:
                 found = self._found.get(timeout=WAIT_SLICE_S)
             except queue.Empty:
+                if self._is_stopped:
+                    raise JobCancelledError("the program has ended the query") from None
                 continue
             if found is None:
                 return
