@@ -54,25 +54,25 @@ print("added", peak_mb() - before, file=sys.stderr)
 """
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The options of tables of ten million rows."""
-    folder = tmp_path_factory.mktemp("large")
+@pytest.fixture(scope="module", params=["datagen", "parquet", "csv"])
+def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The options of a table of ten million rows."""
+    if request.param == "datagen":
+        return f"'connector' = 'datagen', 'number-of-rows' = '{ROWS}'"
+    path = tmp_path_factory.mktemp("large") / f"t.{request.param}"
     rows = pl.LazyFrame({"id": pl.int_range(ROWS, eager=True)}).with_columns(
         v=pl.col("id") * 0.5, s=pl.lit("text ") + pl.col("id").cast(pl.String)
     )
-    rows.sink_parquet(folder / "t.parquet")
-    rows.sink_csv(folder / "t.csv", include_header=False)
-    files = {
-        form: f"'connector' = 'filesystem', 'path' = '{folder}/t.{form}', 'format' = '{form}'" for form in ("parquet", "csv")
-    }
-    return {"datagen": f"'connector' = 'datagen', 'number-of-rows' = '{ROWS}'", **files}
+    if request.param == "parquet":
+        rows.sink_parquet(path)
+    else:
+        rows.sink_csv(path, include_header=False)
+    return f"'connector' = 'filesystem', 'path' = '{path}', 'format' = '{request.param}'"
 
 
-@pytest.mark.parametrize("source", ["datagen", "parquet", "csv"])
 @pytest.mark.parametrize("way", ["notebook", "text", "print", "head", "first", "abandoned"])
-def test_showing_some_of_ten_million_rows_takes_little_memory(tables: dict[str, str], way: str, source: str) -> None:
-    command = [sys.executable, "-c", PROGRAM, way, tables[source]]
+def test_showing_some_of_ten_million_rows_takes_little_memory(options: str, way: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, way, options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     added = int(done.stderr.rsplit("added", 1)[1])
