@@ -438,7 +438,9 @@ def _hex(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _unhex(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    padded = pl.when(args[0].str.len_chars() % 2 == 1).then("0" + args[0]).otherwise(args[0])
+    # Of an odd number of digits the first gives way to a zero byte (Flink).
+    is_odd = (args[0].str.len_chars() % 2 == 1) & args[0].str.contains("^[0-9a-fA-F]")
+    padded = pl.when(is_odd).then("00" + args[0].str.slice(1)).otherwise(args[0])
     return padded.str.decode("hex", strict=False)
 
 

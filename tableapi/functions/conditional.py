@@ -20,13 +20,13 @@ from tableapi.types import (
     BooleanType,
     DataType,
     DateType,
+    DecimalType,
     FractionalType,
     IntegralType,
     LocalZonedTimestampType,
     MapType,
     MultisetType,
     NullType,
-    NumericType,
     RowType,
     TimestampType,
     TimeType,
@@ -176,8 +176,8 @@ FUNCTIONS: tuple[ScalarFunction, ...] = (
     ScalarFunction(
         "IS_DECIMAL",
         _TEXT_TEST,
-        lambda args, call: _text_test(args[0], call, _DECIMAL_PATTERN, (NumericType,)),
-        "Whether the text is a number; TRUE for numbers.",
+        lambda args, call: _text_test(args[0], call, _DECIMAL_PATTERN, (IntegralType, FractionalType)),
+        "Whether the text is a number; TRUE for integers, FLOAT and DOUBLE.",
         examples=(("IS_DECIMAL('1e5')", "TRUE"),),
         category="conditional",
     ),
@@ -198,6 +198,6 @@ _DECIMAL_PATTERN = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?\s*$|^\s*[+
 def _text_test(value: pl.Expr, call: LoweringCall, pattern: str, always: tuple[type[DataType], ...]) -> pl.Expr:
     if isinstance(call.args[0].type, always):
         return pl.lit(True)
-    if isinstance(call.args[0].type, (ArrayType, MapType, MultisetType, RowType, VariantType, BitmapType)):
+    if isinstance(call.args[0].type, (DecimalType, ArrayType, MapType, MultisetType, RowType, VariantType, BitmapType)):
         return pl.lit(False)
     return value.cast(pl.String).str.contains(pattern).fill_null(False)

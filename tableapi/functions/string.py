@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from tableapi.errors import TypeMismatchError
+from tableapi.functions.fast_parse import with_fallback
 from tableapi.functions.regexes import compiled
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.rowwise import by_row
@@ -175,21 +176,30 @@ def _right(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 
 def _pad(is_left: bool) -> object:
+    """Lengths count UTF-16 units; half a character is `?` (Java)."""
+
     def padded(text: str, length: int, pad: str) -> str | None:
         if length < 0 or not pad:
             return None
-        missing = length - len(text)
-        if missing <= 0:
-            return text[:length]
-        filling = (pad * (missing // len(pad) + 1))[:missing]
-        return filling + text if is_left else text + filling
+        units, pad_units = text.encode("utf-16-le"), pad.encode("utf-16-le")
+        missing = 2 * length - len(units)
+        filling = (pad_units * (missing // len(pad_units) + 1))[: max(missing, 0)]
+        made = (filling + units if is_left else units + filling)[: 2 * length]
+        return made.decode("utf-16-le", "surrogatepass").encode(errors="replace").decode()
 
     def lower(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
         length, pad = call.constant(1), call.constant(2)
-        if isinstance(length, int) and length >= 0 and isinstance(pad, str) and len(pad) == 1:
-            cut = args[0].str.slice(0, length)
-            return cut.str.pad_start(length, pad) if is_left else cut.str.pad_end(length, pad)
-        return by_row(args, padded, pl.String())
+        if not (isinstance(length, int) and length >= 0 and isinstance(pad, str) and len(pad) == 1 and pad <= "\uffff"):
+            return by_row(args, padded, pl.String())
+
+        def run(texts: pl.Series) -> pl.Series:
+            cut = pl.col("x").str.slice(0, length)
+            made = cut.str.pad_start(length, pad) if is_left else cut.str.pad_end(length, pad)
+            is_plain = ~pl.col("x").str.contains("[\U00010000-\U0010ffff]")
+            fast = pl.DataFrame({"x": texts}).select(pl.when(is_plain).then(made).alias("x"))["x"]
+            return with_fallback(texts, fast, lambda x: by_row([x, pl.lit(length), pl.lit(pad)], padded, pl.String()))
+
+        return args[0].map_batches(run, return_dtype=pl.String(), is_elementwise=True)
 
     return lower
 
@@ -293,7 +303,9 @@ def _split_index(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 
 def _split(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     separator = call.constant(1)
-    parts = args[0].str.split(separator) if isinstance(separator, str) else args[0].str.split(args[1])
+    parts = args[0].str.split(separator if isinstance(separator, str) else args[1])
+    if not isinstance(separator, str):
+        parts = pl.when(args[1] == "").then(args[0].str.split("")).otherwise(parts)
     empty = pl.lit(pl.Series([[]], dtype=pl.List(pl.String))).first()
     made = pl.when(args[0] == "").then(empty).otherwise(parts)
     return made if isinstance(separator, str) else pl.when(args[1].is_not_null()).then(made)
