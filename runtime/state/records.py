@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tableapi.runtime.state.columns import grown
+from tableapi.runtime.state.columns import Ids, grown
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -57,3 +57,7 @@ class SlotRecords:
         """A field of all slots, as an array that can be written to."""
         dtype, offset = self._types[number], self._offsets[number]
         return self._bytes[:, offset : offset + dtype.itemsize].view(dtype)[:, 0]
+
+    def copy(self, slots: Ids, other: SlotRecords, others: Ids) -> None:
+        """Writes over the records of `slots` with those of `others` in a set of the same fields."""
+        self._bytes[slots] = other._bytes[others]

@@ -212,6 +212,10 @@ class NumericChoice(_Saved):
         self._has[slots] = valid if len(valid) else True
 
 
+IN_RECORDS = (Count, NumericSum, NumericChoice)
+"""What keeps all that it knows of a slot in the slot's record."""
+
+
 class HeapFold(_Saved):
     """SUM, MIN, MAX, FIRST or LAST of any type: each batch is folded by Polars, then combined with what was there."""
 

@@ -21,7 +21,7 @@ from tableapi.runtime.expressions import aggregate_of, finish_aggregate, lower
 from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.records import SlotRecords
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
-from tableapi.runtime.stream.accumulators import ALL_ADDED, Bag, RunningValue, Signs, running_value
+from tableapi.runtime.stream.accumulators import ALL_ADDED, IN_RECORDS, Bag, RunningValue, Signs, running_value
 from tableapi.runtime.stream.distinct_rows import Change, DistinctRows
 from tableapi.runtime.stream.operator import OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.partial import partials_of
@@ -382,6 +382,13 @@ class AggregateSet:
             inputs = source.evaluate(rows)
             for i in source.inputs:
                 i.value.update(slots[positions], inputs.get(i.column), ALL_ADDED)
+
+    def copy(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
+        """As `absorb`, for slots that are empty groups."""
+        if self.keeps_values or any(not isinstance(c.value, IN_RECORDS) for c in self._columns):
+            self.absorb(slots, other, others)
+        elif self._columns:
+            self._records.copy(slots, other._records, others)
 
     def clear(self, slots: Ids) -> None:
         """Makes the slots empty groups again."""

@@ -21,7 +21,7 @@ from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, load_time, save_time, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
-from tableapi.runtime.stream.emit import emit_in_pieces, hstack
+from tableapi.runtime.stream.emit import Mask, emit_in_pieces, hstack
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.window_sliding import SlidingWindows
 from tableapi.runtime.stream.window_table import event_times
@@ -161,23 +161,26 @@ class WindowAggregate(Operator):
         else:
             times = self._times(batch)
             starts, ends = times, self._slices.end_of(self._zone.to_local(times))
-        last = self._slices.last_window_of(ends)
-        is_late = last + self._lateness <= self._closed_until
-        keep = ~is_late
-        if self._slices.is_hopping:
-            keep &= last >= ends
-        if not keep.all():
-            is_late &= last >= ends
-            if is_late.any():
-                self.leave_out(batch, is_late, times, self._watermark)
-            batch, starts, ends = batch.filter(pl.Series(keep)), starts[keep], ends[keep]
+        if self._slices.has_gaps or int(ends.min(initial=MAX_WATERMARK)) + self._lateness <= self._closed_until:
+            keep = self._in_open_windows(batch, ends, times)
+            if not keep.all():
+                batch, starts, ends = batch.filter(pl.Series(keep)), starts[keep], ends[keep]
         bounds = [pl.Series(_END, ends)]
         if self._spec.attached is not None:
             bounds.insert(0, pl.Series(_START, starts))
         elif self._sliding is not None:
             late = ends <= self._sliding.folded_until
-            bounds.insert(0, pl.Series(_GENERATION, np.where(late, self._sliding.generation, 0)))
+            bounds.insert(0, pl.Series(_GENERATION, np.multiply(late, self._sliding.generation, dtype=np.int64)))
         return batch, bounds, ends
+
+    def _in_open_windows(self, batch: Batch, ends: Millis, times: Millis) -> Mask:
+        """Which rows belong to a window that still takes rows; those that come too late for all of theirs are set aside."""
+        last = self._slices.last_window_of(ends)
+        has_closed = last + self._lateness <= self._closed_until
+        is_late = has_closed & (last >= ends)
+        if is_late.any():
+            self.leave_out(batch, is_late, times, self._watermark)
+        return ~has_closed & (last >= ends)
 
     def _times(self, batch: Batch) -> Millis:
         if self._is_event_time:

@@ -146,7 +146,7 @@ class SlidingWindows:
     def _put_before(self, pairs: Ids) -> None:
         owners = self._owner[pairs]
         later = self._begin[owners]
-        self._rest.absorb(pairs, self._pairs, pairs)
+        self._rest.copy(pairs, self._pairs, pairs)
         has_later = later >= 0
         self._rest.absorb(pairs[has_later], self._rest, later[has_later])
         self._following[pairs], self._begin[owners], self._in_rest[pairs] = later, pairs, True
@@ -169,7 +169,7 @@ class SlidingWindows:
         self._result.reserve(base + len(owners))
         place = base - 1 + np.cumsum(is_in)
         begun = owners[self._begin[owners] >= 0]
-        self._result.absorb(place[begun], self._rest, self._begin[begun])
+        self._result.copy(place[begun], self._rest, self._begin[begun])
         ahead = owners[self._in_head[owners]]
         self._result.absorb(place[ahead], self._head, ahead)
         for pairs in late:

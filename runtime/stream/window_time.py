@@ -127,6 +127,11 @@ class Slices:
         """Whether windows begin within each other."""
         return self.kind is WindowKind.HOP
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether there are slices that no window covers."""
+        return self.kind is WindowKind.HOP and self.size_ms < self.step_ms
+
     def end_of(self, times: Millis) -> Millis:
         """The slice of each time."""
         return times - (times - self.offset_ms) % self.length_ms + self.length_ms
