@@ -45,7 +45,7 @@ class RunningValue(Protocol):
         """The running values of `count` groups of slots: what they would be if each group's slots were one."""
 
     def absorb(self, slots: Ids, other: Any, others: Ids) -> None:
-        """Folds in what `other`, of the same class, has in its slots `others`, as if those rows had come later."""
+        """Folds in what `other`, a value of the same kind, has in its slots `others`, as if those rows had come later."""
 
     def clear(self, slots: Ids) -> None:
         """Makes the slots empty."""
@@ -200,8 +200,11 @@ class NumericChoice(_Saved):
         self._fold(values, has, groups, self._values[slots], self._has[slots])
         return from_arrays("value", values, has, self._dtype)
 
-    def absorb(self, slots: Ids, other: NumericChoice, others: Ids) -> None:
-        self._fold(self._values, self._has, slots, other._values[others], other._has[others])
+    def absorb(self, slots: Ids, other: RunningValue, others: Ids) -> None:
+        if isinstance(other, NumericChoice):
+            self._fold(self._values, self._has, slots, other._values[others], other._has[others])
+        else:
+            self.update(slots, other.read(others), ALL_ADDED)
 
     def clear(self, slots: Ids) -> None:
         self._has[slots] = False
@@ -280,9 +283,8 @@ class HeapFold(_Saved):
         every = pl.DataFrame({"group": np.arange(count)}).join(folded, on="group", how="left", maintain_order="left")
         return every["value"] if self._empty is None else every["value"].fill_null(self._empty)
 
-    def absorb(self, slots: Ids, other: HeapFold, others: Ids) -> None:
-        has = other._has[others]
-        self.update(slots[has], other.read(others[has]), ALL_ADDED)
+    def absorb(self, slots: Ids, other: RunningValue, others: Ids) -> None:
+        self.update(slots, other.read(others), ALL_ADDED)
 
     def clear(self, slots: Ids) -> None:
         self._column.free(slots)

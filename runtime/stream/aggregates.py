@@ -6,7 +6,7 @@ Used by every operator that aggregates by slot. Imports the registry, `runtime.s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ from tableapi.runtime.expressions import aggregate_of, finish_aggregate, lower
 from tableapi.runtime.state.columns import Ids, pick
 from tableapi.runtime.state.records import SlotRecords
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
-from tableapi.runtime.stream.accumulators import ALL_ADDED, IN_RECORDS, Bag, RunningValue, Signs, running_value
+from tableapi.runtime.stream.accumulators import ALL_ADDED, IN_RECORDS, HeapFold, RunningValue, Signs, running_value
 from tableapi.runtime.stream.distinct_rows import Change, DistinctRows
 from tableapi.runtime.stream.operator import OperatorContext, SnapshotReader, SnapshotWriter
 from tableapi.runtime.stream.partial import partials_of
@@ -124,6 +124,7 @@ class AggregateSet:
         self._sources: list[_Source] = []
         self._distinct: list[DistinctRows] = []
         self._calls: list[_Call] = []
+        self._source_of: list[tuple[NamedAgg, _Source]] = []
         self._bound = 0
         self._columns: list[_Input] = []
         self._records = SlotRecords()
@@ -137,6 +138,7 @@ class AggregateSet:
     def _add(self, name: str, call: AggCall) -> None:
         args = [lower(arg, self._session) for arg in call.args]
         source = self._source(call)
+        self._source_of.append((NamedAgg(name, call), source))
         if call.udaf is not None:
             self._calls.append(_Call(name, self._feed_python(source, call, args).alias(name)))
             return
@@ -372,6 +374,9 @@ class AggregateSet:
 
     def absorb(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
         """Folds in the slots `others` of a set of the same calls, as if their rows had come later."""
+        if not self._distinct:
+            self._absorb_plain(slots, other, others)
+            return
         arrived = {id(d): d.absorb(slots, o, others) for d, o in zip(self._distinct, other._distinct, strict=True)}
         for source, theirs in zip(self._sources, other._sources, strict=True):
             if source.distinct is None:
@@ -383,9 +388,17 @@ class AggregateSet:
             for i in source.inputs:
                 i.value.update(slots[positions], inputs.get(i.column), ALL_ADDED)
 
+    def _absorb_plain(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
+        """`absorb` without DISTINCT calls; the other set may have some besides, and may take rows back."""
+        plain = [source for source in other._sources if source.distinct is None]
+        for source, theirs in zip(self._sources, plain, strict=True):
+            for i, j in zip(source.inputs, theirs.inputs, strict=True):
+                i.value.absorb(slots, j.value, others)
+
     def copy(self, slots: Ids, other: AggregateSet, others: Ids) -> None:
         """As `absorb`, for slots that are empty groups."""
-        if self.keeps_values or any(not isinstance(c.value, IN_RECORDS) for c in self._columns):
+        is_alike = self._retracts == other._retracts and not self._distinct and not other._distinct
+        if not is_alike or any(not isinstance(c.value, IN_RECORDS) for c in self._columns):
             self.absorb(slots, other, others)
         elif self._columns:
             self._records.copy(slots, other._records, others)
@@ -418,9 +431,43 @@ class AggregateSet:
                 distinct.load(loaded.ids_of(frame), untagged(frame))
 
     @property
-    def keeps_values(self) -> bool:
-        """Whether what a call keeps of a group is more than one number or value a slot."""
-        return bool(self._distinct) or any(c.kind is AccumulatorKind.VALUES or isinstance(c.value, Bag) for c in self._columns)
+    def can_slide(self) -> bool:
+        """Whether windows that overlap can be put together at a cost that does not depend on their length (`SlidingWindows`): lists of
+        values cannot, and what is distinct only as far as taking a value back gives exactly what was there before."""
+        return all(
+            column.kind is not AccumulatorKind.VALUES
+            if source.distinct is None
+            else _is_exact_without(column) and bool(source.distinct.names)
+            for source in self._sources
+            for column in source.inputs
+        )
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the rows of a group may be in several slots, those that take rows back as well."""
+        if not self._retracts:
+            return True
+        return not self._distinct and all(isinstance(c.value, (*IN_RECORDS, HeapFold)) for c in self._columns)
+
+    @property
+    def distinct_calls(self) -> list[list[NamedAgg]]:
+        """The DISTINCT calls, those that share a set of arguments (`distinct_rows`) together."""
+        known: dict[int, list[NamedAgg]] = {id(d): [] for d in self._distinct}
+        for aggregate, source in self._source_of:
+            if source.distinct is not None:
+                passed = None if source.filter is None else source.distinct.passed_column(source.number)
+                known[id(source.distinct)].append(replace(aggregate, call=replace(aggregate.call, filter=passed)))
+        return list(known.values())
+
+    @property
+    def plain_calls(self) -> list[NamedAgg]:
+        """The calls without DISTINCT."""
+        return [aggregate for aggregate, source in self._source_of if source.distinct is None]
+
+    def distinct_rows(self, number: int, slots: Ids) -> tuple[pl.DataFrame, Ids]:
+        """What the calls of `distinct_calls[number]` have seen in some slots, as rows that they can be fed with; and the position in
+        `slots` of each row."""
+        return self._distinct[number].seen(slots)
 
     @property
     def size_bytes(self) -> int:
@@ -428,6 +475,13 @@ class AggregateSet:
         return sum(column.value.size_bytes for column in self._columns) + sum(
             distinct.size_bytes for distinct in self._distinct
         )
+
+
+def _is_exact_without(column: _Input) -> bool:
+    """Whether taking values back leaves exactly what the others give."""
+    if column.kind is AccumulatorKind.SUM:
+        return not column.dtype.is_float()
+    return column.kind in (AccumulatorKind.COUNT, AccumulatorKind.MIN, AccumulatorKind.MAX)
 
 
 def _where(mask: pl.Series) -> Ids | None:

@@ -151,6 +151,19 @@ class DistinctRows:
         seen = self._has_passed(pairs, number)
         return self._pairs.keys(pairs[seen]).drop(_SLOT), positions[seen]
 
+    def seen(self, slots: Ids) -> tuple[pl.DataFrame, Ids]:
+        """The distinct argument rows of the slots, with a column for each filter that says whether it has let them through
+        (`passed_column`); and the position in `slots` of each."""
+        pairs, positions = self._by_slot.collect(slots)
+        numbers = [n for n, f in enumerate(self._filters) if f is not None]
+        passed = [pl.Series(self.passed_column(n), self._has_passed(pairs, n)) for n in numbers]
+        return self._pairs.keys(pairs).drop(_SLOT).with_columns(passed), positions
+
+    @staticmethod
+    def passed_column(number: int) -> str:
+        """The name by which `seen` says what filter `number` has let through."""
+        return f"__passed_{number}"
+
     def clear(self, slots: Ids) -> None:
         """Forgets all that the slots have seen."""
         self._forget(self._by_slot.collect(slots)[0])

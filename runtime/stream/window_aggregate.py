@@ -7,7 +7,7 @@ Imports the plan, `runtime.state`, the aggregate calls and the operator contract
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,8 +121,8 @@ class WindowAggregate(Operator):
         types = spec.input.to_polars()
         time_type = spec.input[spec.window.time_column].type if spec.window.time_column in spec.input else None
         self._zone = WindowZone(None) if time_type is None else WindowZone.of(time_type, context.session.time_zone)
-        self._aggregates = self._make_aggregates()
-        is_sliding = self._slices.is_shared and spec.emit is None and not self._aggregates.keeps_values
+        self._aggregates = self._make_aggregates(spec.calls, not spec.input_is_insert_only)
+        is_sliding = self._slices.is_shared and spec.emit is None and self._aggregates.can_slide
         bounds = {_START: pl.Int64()} if spec.attached else {_GENERATION: pl.Int64()} if is_sliding else {}
         keys = {key: types[key] for key in spec.keys}
         self._index = KeyIndex({**keys, **bounds, _END: pl.Int64()})
@@ -134,9 +134,8 @@ class WindowAggregate(Operator):
             values = {a.name: a.call.type.to_polars() for a in spec.aggregates}
             self._updates = WindowUpdates(spec.emit, self._index.schema, values, spec.generate_update_before, context)
 
-    def _make_aggregates(self) -> AggregateSet:
-        spec = self._spec
-        return AggregateSet(spec.input, spec.calls, self.context, not spec.input_is_insert_only, self._slices.is_shared)
+    def _make_aggregates(self, calls: Sequence[NamedAgg], retracts: bool) -> AggregateSet:
+        return AggregateSet(self._spec.input, calls, self.context, retracts, self._slices.is_shared)
 
     def process(self, input: int, batch: Batch) -> None:
         batch, bounds, ends = self._placed(batch)
@@ -170,7 +169,10 @@ class WindowAggregate(Operator):
             bounds.insert(0, pl.Series(_START, starts))
         elif self._sliding is not None:
             late = ends <= self._sliding.folded_until
-            bounds.insert(0, pl.Series(_GENERATION, np.multiply(late, self._sliding.generation, dtype=np.int64)))
+            generation = self._sliding.generation if self._aggregates.is_additive else 0
+            bounds.insert(0, pl.Series(_GENERATION, np.multiply(late, generation, dtype=np.int64)))
+            if not self._aggregates.is_additive and late.any():
+                self._sliding.invalidate()
         return batch, bounds, ends
 
     def _in_open_windows(self, batch: Batch, ends: Millis, times: Millis) -> Mask:

@@ -7,19 +7,18 @@ entered. Imports `runtime.state` and the aggregate calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
 
+from tableapi.plan.nodes import NamedAgg
 from tableapi.runtime.state.columns import Ids, grown
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.stream.aggregates import AggregateSet
 from tableapi.runtime.stream.emit import hstack
+from tableapi.runtime.stream.window_distinct import DistinctWindow, Parts
 from tableapi.runtime.stream.window_time import Slices
-
-Parts = Callable[[int, int], Iterator[tuple[int, list[Ids]]]]
-"""The slices whose ends lie in (after, until], ascending: the end, and slots of (key, slice), each list without equal keys."""
 
 
 class SlidingWindows:
@@ -27,14 +26,15 @@ class SlidingWindows:
 
     The values of a rest are kept at the pair where it begins, and each key points to the pair where the rest of the current window
     begins: all of it is derived, and made anew from the pairs when there is nothing. Rows that come for a slice that is already folded in
-    make pairs of their own (`generation`), which are added to each window that they belong to.
+    make pairs of their own (`generation`), which are added to each window that they belong to; where that cannot be (`is_additive`), they
+    change the pairs that are there, and what is derived is made anew. DISTINCT calls: the sibling file.
     Cost of a window: O(keys in it + pairs in its last slice), and per block O(pairs in it).
 
     Args:
         keys: The key columns.
         slices: How windows are made of slices.
         pairs: The running values of the pairs.
-        make: Makes a set of the same calls.
+        make: Makes a set of calls; whether their input takes rows back.
         end: Name of the column of window ends in results.
     """
 
@@ -43,14 +43,15 @@ class SlidingWindows:
         keys: dict[str, pl.DataType],
         slices: Slices,
         pairs: AggregateSet,
-        make: Callable[[], AggregateSet],
+        make: Callable[[Sequence[NamedAgg], bool], AggregateSet],
         end: str,
     ) -> None:
         self._slices, self._pairs, self._end = slices, pairs, end
         self._keys = KeyIndex(keys)
         self._pairs_of = np.zeros(0, dtype=np.int64)
         self._owner: Ids = np.full(0, -1, dtype=np.int64)
-        self._head, self._rest, self._result = make(), make(), make()
+        self._head, self._rest, self._result = (make(pairs.plain_calls, False) for _ in range(3))
+        self._distinct = DistinctWindow(pairs, lambda calls: make(calls, True)) if pairs.distinct_calls else None
         self._in_head = np.zeros(0, dtype=np.bool_)
         self._in_rest = np.zeros(0, dtype=np.bool_)
         self._begin: Ids = np.full(0, -1, dtype=np.int64)
@@ -73,6 +74,8 @@ class SlidingWindows:
         self._pairs_of = grown(self._pairs_of, keys)
         self._rest.reserve(pairs)
         self._head.reserve(keys)
+        if self._distinct is not None:
+            self._distinct.reserve(keys)
         self._owner[slots] = owners
         np.add.at(self._pairs_of, owners, 1)
 
@@ -80,14 +83,23 @@ class SlidingWindows:
         """New pairs of a slice that is already folded in."""
         self._late.setdefault(slice_end, []).append(slots)
 
+    def invalidate(self) -> None:
+        """Pairs of slices that are folded in have changed."""
+        self._block = None
+        if self._distinct is not None:
+            self._distinct.invalidate()
+
     def results(self, windows: list[int], parts: Parts, max_rows: int) -> Iterator[pl.DataFrame]:
         """The keys, window ends and results of windows, given by their ends in ascending order, in pieces of about `max_rows`."""
         taken: list[Ids] = []
         ends: list[int] = []
+        distinct: list[pl.DataFrame] = []
         height = 0
         for end in windows:
             self._advance(end, parts)
             taken.append(self._put(height, end))
+            if self._distinct is not None:
+                distinct.append(hstack(self._distinct.values(taken[-1])))
             ends.append(end)
             height += len(taken[-1])
             if height >= max_rows or end == windows[-1]:
@@ -95,11 +107,13 @@ class SlidingWindows:
                 values = self._result.values(places)
                 self._result.clear(places)
                 bounds = pl.DataFrame({self._end: np.repeat(ends, [len(t) for t in taken])})
-                yield hstack([self._keys.keys(owners), bounds, values])
-                taken, ends, height = [], [], 0
+                yield hstack([self._keys.keys(owners), bounds, values, *([pl.concat(distinct)] if distinct else [])])
+                taken, ends, distinct, height = [], [], [], 0
 
     def forget(self, slice_end: int, lists: list[Ids]) -> None:
         """A slice is in no window any more; its pairs are about to be freed."""
+        if self._distinct is not None:
+            self._distinct.forget(slice_end, lists, self._owner, self._late)
         self._late.pop(slice_end, None)
         for pairs in lists:
             self._pass(pairs)
@@ -130,12 +144,17 @@ class SlidingWindows:
                 self._head.absorb(owners, self._pairs, pairs)
                 self._in_head[owners] = True
         self.folded_until = end
+        if self._distinct is not None:
+            from_slice = start if self._slices.is_hopping else block
+            self._distinct.move(from_slice, end, parts, self._owner, self._late, self._keys.bound)
 
     def _enter(self, block: int, start: int, parts: Parts) -> None:
         """Begins a block: what was the beginning is computed anew as rests, from its last slice back to where the window begins."""
         self._head.clear(np.flatnonzero(self._in_head))
         self._rest.clear(np.flatnonzero(self._in_rest))
         self._in_head[:], self._in_rest[:], self._begin[:] = False, False, -1
+        if self._distinct is not None:
+            self._distinct.settle(self._owner, self._late)
         self._late, self.generation = {}, self.generation + 1
         if self._slices.is_hopping:
             for _, lists in reversed(list(parts(start, block))):
