@@ -32,6 +32,8 @@ CALLS = (
 INEXACT = (*CALLS, agg(INPUT, "fs", "SUM", "f", distinct=True))
 """With a call for which values cannot be taken back exactly, so that all are put together from slices."""
 
+EXTREMES = tuple(call for call in CALLS if not call.call.distinct)
+
 WINDOWS = [
     ("HOP", {"size_ms": 10, "step_ms": 4}),
     ("HOP", {"size_ms": 12, "step_ms": 3, "offset_ms": 1}),
@@ -49,18 +51,19 @@ def spec(kind, ms):
 def results(rows, calls):
     """The calls over the rows (value, odd) of a window."""
     values, odds = [v for v, _ in rows if v is not None], [v for v, odd in rows if odd and v is not None]
-    found = (
-        len(rows),
-        len(set(values)),
-        min(values, default=None),
-        len(set(odds)),
-        sum(set(values)) if values else None,
-        max(odds, default=None),
-        len({odd for _, odd in rows}),
-        max((v / 2 for v in values), default=None),
-        sum(odds) if odds else None,
-    )
-    return found if calls is CALLS else (*found, sum(v / 2 for v in set(values)) if values else None)
+    by_name = {
+        "n": len(rows),
+        "d": len(set(values)),
+        "lo": min(values, default=None),
+        "d_odd": len(set(odds)),
+        "s": sum(set(values)) if values else None,
+        "hi": max(odds, default=None),
+        "flags": len({odd for _, odd in rows}),
+        "last": max((v / 2 for v in values), default=None),
+        "total": sum(odds) if odds else None,
+        "fs": sum(v / 2 for v in set(values)) if values else None,
+    }
+    return tuple(by_name[call.name] for call in calls)
 
 
 class Reference:
@@ -83,7 +86,7 @@ class Reference:
                 self.results.append((key, *results(rows, self.calls), start, window))
 
 
-@pytest.mark.parametrize("calls", [CALLS, INEXACT], ids=["exact", "inexact"])
+@pytest.mark.parametrize("calls", [CALLS, INEXACT, EXTREMES], ids=["exact", "inexact", "not distinct"])
 @pytest.mark.parametrize("takes_back", [False, True], ids=["adds", "takes back"])
 @pytest.mark.parametrize(("kind", "ms"), WINDOWS)
 @pytest.mark.parametrize("seed", range(4))
