@@ -139,6 +139,15 @@ class Gate:
         """Whether `take` has something."""
         return any(channel.is_ready for channel in self.channels)
 
+    @property
+    def has_rows_next(self) -> bool:
+        """Whether `take` has rows."""
+        for step in range(len(self.channels)):
+            channel = self.channels[(self._next + step) % len(self.channels)]
+            if channel.is_ready:
+                return channel.next_rows() is not None
+        return False
+
     def is_due(self, now_s: float, linger_s: float) -> bool:
         """Whether what waits should be taken now, although more may come that could be taken with it."""
         if not self.is_ready:

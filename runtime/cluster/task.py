@@ -28,6 +28,7 @@ from tableapi.runtime.exchange.messages import Message
 from tableapi.runtime.exchange.reactor import Reactor
 from tableapi.runtime.planner.graph import CollectSpec, ExchangeKind, JobGraph, SinkSpec, SourceSpec, Vertex
 from tableapi.runtime.stream.accounting import live_keys, state_bytes
+from tableapi.runtime.stream.batch import Batch
 from tableapi.runtime.stream.operator import Clock, Operator, OperatorContext
 from tableapi.runtime.udf_scope import FunctionScope
 
@@ -252,9 +253,17 @@ class Task:
         for run in self._heads:
             is_next = run.gate.is_due(now_s, linger_s) if due_only else run.gate.is_ready
             if is_next and run.has_credit:
-                run.receive_all(run.gate.take())
+                self._take_from(run)
                 return True
         return False
+
+    def _take_from(self, run: VertexRun) -> None:
+        """Takes rows once, and what stands before and after them: a watermark that waited for its turn would hold up rows behind it."""
+        has_rows = False
+        while run.gate.is_ready and run.has_credit and not (has_rows and run.gate.has_rows_next):
+            taken = run.gate.take()
+            has_rows = has_rows or isinstance(taken[0][1], Batch)
+            run.receive_all(taken)
 
     def _read_source(self) -> bool:
         count = len(self._sources)
