@@ -365,7 +365,13 @@ class EventLog:
         numbers = partition_of(keyed, info.schema.key, info.partitions)
         order = np.argsort(numbers, kind="stable")
         counts = np.bincount(numbers, minlength=info.partitions)
-        gathered = whole[order]
+        rows = pl.Series(order.astype(np.uint32))
+        # Column by column: few rows are not worth the threads that Polars gives to a frame.
+        gathered = (
+            pl.DataFrame([column[rows] for column in whole.get_columns()])
+            if whole.height < _ROWS_WORTH_A_THREAD
+            else whole[order]
+        )
         ends = np.cumsum(counts)
         return [(int(p), gathered.slice(int(ends[p] - counts[p]), int(counts[p]))) for p in np.flatnonzero(counts)]
 

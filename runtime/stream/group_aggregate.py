@@ -17,7 +17,7 @@ from tableapi.runtime.state.hashing import key_groups
 from tableapi.runtime.state.key_index import KeyIndex
 from tableapi.runtime.state.snapshots import LoadedRows, SavedRows, untagged
 from tableapi.runtime.stream.aggregates import AggregateSet, check_supported
-from tableapi.runtime.stream.batch import KIND_DTYPE, Batch
+from tableapi.runtime.stream.batch import KIND_DTYPE, Batch, gather_rows
 from tableapi.runtime.stream.emit import Mask, changes, differs, emit_in_pieces, hstack
 from tableapi.runtime.stream.idle import IdleKeys
 from tableapi.runtime.stream.operator import Operator, OperatorContext, SnapshotReader, SnapshotWriter
@@ -121,7 +121,7 @@ class GroupAggregate(Operator):
         if len(order) == len(touched) and bool((order >= len(touched)).all()):
             values = after
         else:
-            values = pl.concat([before, after])[order]
+            values = gather_rows(pl.concat([before, after]), order)
         frame = hstack([self._index.keys(touched[order % len(touched)]), values])
         emit_in_pieces(emit, Batch(frame, kinds), limit)
 
