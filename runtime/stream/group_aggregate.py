@@ -121,7 +121,7 @@ class GroupAggregate(Operator):
         if len(order) == len(touched) and bool((order >= len(touched)).all()):
             values = after
         else:
-            values = gather_rows(pl.concat([before, after]), order)
+            values = gather_rows(before.vstack(after), order)
         frame = hstack([self._index.keys(touched[order % len(touched)]), values])
         emit_in_pieces(emit, Batch(frame, kinds), limit)
 
