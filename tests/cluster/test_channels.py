@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from jobs import Apply, GraphBuilder, ListSource, frame
+from jobs import Apply, GraphBuilder, ListSource, frame, hash_on
 
 from tableapi.runtime.cluster.channels import Channel, Gate, LocalSender, distribute
 from tableapi.runtime.cluster.task import Task
@@ -148,3 +148,34 @@ def test_barriers_are_aligned():
     b.send(EndOfInput())
     work()
     assert seen[5:] == [Barrier(8), (0, 5)], "an input that has ended is not waited for"
+
+
+def test_a_watermark_does_not_hold_up_rows_behind_it():
+    """One turn takes a watermark that stands first, the rows of all senders as one batch, and the watermarks behind those."""
+    builder = GraphBuilder()
+    inputs = [builder.source(ListSource(())) for _ in range(2)]
+    seen: list = []
+    note = Apply(
+        process=lambda op, i, b: seen.append(b.frame["n"].to_list()), on_watermark=lambda op, time_ms: seen.append(time_ms)
+    )
+    builder.add(note, *(Edge(source, hash_on("k")) for source in inputs))
+    task = Task(builder.graph(), 1, 0, {}, {}, Reactor(), lambda v: None)
+    task.open()
+    a, b = (source.outputs[0] for source in task._sources)
+    for channel in task._heads[0].gate.channels:
+        channel.input = 0
+    a.send(Watermark(5))
+    b.send(Watermark(5))
+    a.send(Batch(frame(2)))
+    a.send(Watermark(6))
+    b.send(Batch(frame(1, 7)))
+    b.send(Watermark(6))
+    assert task._take_message()
+    assert sorted(map(str, seen)) == ["5", "6", "[0, 1, 7]"]
+    a.send(Batch(frame(1)))
+    b.send(Batch(pl.DataFrame({"k": [0], "n": [None]})))
+    assert task._take_message()
+    assert len(seen) == 4, "rows that cannot be joined have a turn of their own"
+    assert task._take_message()
+    assert sorted(map(str, seen[3:])) == ["[0]", "[None]"]
+    assert not task._take_message()
