@@ -73,6 +73,7 @@ class Worker:
         self._subtasks: dict[int, int] = {}
         self._result_senders: dict[int, Sender] = {}
         self._is_running = False
+        self._has_garbage = False
         self._reported_s = 0.0
         self._reported: tuple[list[VertexMetrics], WorkerNote] | None = None
         self._reactor.add_link(control, self._control_ready)
@@ -87,13 +88,19 @@ class Worker:
             elif self._is_running:
                 self._step()
             elif is_warm:
-                gc.collect()
+                self._collect_garbage()
                 self._reactor.poll(None)
             else:
                 self._reactor.poll(0)
                 if not self._inbox:
                     _warm_up()
                     is_warm = True
+
+    def _collect_garbage(self) -> None:
+        """Lets go of a job's state, when the job has ended and there is nothing else to do."""
+        if self._has_garbage:
+            self._has_garbage = False
+            gc.collect()
 
     def _say(self, message: Any) -> None:
         """Tells the coordinator, after everything that has been printed before."""
@@ -224,6 +231,7 @@ class Worker:
             task, self._task, self._is_running = self._task, None, False
             self._job, self._result_senders = -1, {}
             gc.unfreeze()
+            self._has_garbage = True
             try:
                 if task is not None:
                     with clean_failures():
