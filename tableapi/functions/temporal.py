@@ -14,7 +14,6 @@ import polars as pl
 from tableapi.errors import TypeMismatchError, UnsupportedError, ValidationError
 from tableapi.functions import intervals
 from tableapi.functions.checks import fail_unread
-from tableapi.functions.date_fields import fields, lenient_fields
 from tableapi.functions.datetime_patterns import (
     DEFAULT_PATTERN,
     format_simply,
@@ -23,7 +22,6 @@ from tableapi.functions.datetime_patterns import (
     zoned_format,
 )
 from tableapi.functions.extract import DAY_INTERVAL_UNITS, EXTRACT_UNITS, MONTH_INTERVAL_UNITS, extract
-from tableapi.functions.lenient_dates import parse_lenient
 from tableapi.functions.registry import LoweringCall, Resolved, ScalarFunction, Signature
 from tableapi.functions.signatures import (
     ANY_TIMESTAMP,
@@ -39,7 +37,6 @@ from tableapi.functions.signatures import (
     overload,
     signature,
 )
-from tableapi.functions.strict_dates import parse_or_plain
 from tableapi.functions.text_parse import nanos_beyond_micros, parse_date, parse_timestamp
 from tableapi.functions.zones import is_zone, lenient_zone, to_instant, to_wall_clock
 from tableapi.plan.rex import Rex
@@ -179,12 +176,26 @@ def _by_pattern(
     return pair.map_batches(run, return_dtype=dtype, is_elementwise=True)
 
 
+def _read_lenient(text: pl.Expr, pattern: str) -> pl.Expr:
+    """Texts read as Java's SimpleDateFormat reads them; loaded when a query does it."""
+    from tableapi.functions.lenient_dates import parse_lenient
+
+    return parse_lenient(text, pattern)
+
+
+def _read_strict(text: pl.Expr, pattern: str) -> pl.Expr:
+    """Texts read as Java's DateTimeFormatter reads them; loaded when a query does it."""
+    from tableapi.functions.strict_dates import parse_or_plain
+
+    return parse_or_plain(text, pattern)
+
+
 def _date_format(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     source, zone = call.args[0].type, call.session.time_zone
 
     def apply(value: pl.Expr, pattern: str) -> pl.Expr:
         if isinstance(source, CharacterType):
-            return format_simply(parse_lenient(value, DEFAULT_PATTERN).dt.replace_time_zone("UTC"), pattern, "UTC")
+            return format_simply(_read_lenient(value, DEFAULT_PATTERN).dt.replace_time_zone("UTC"), pattern, "UTC")
         if isinstance(source, LocalZonedTimestampType):
             return zoned_format(value, pattern, zone)
         return format_timestamp(value, pattern)
@@ -195,14 +206,14 @@ def _date_format(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
 def _to_date(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     if len(args) == 1:
         return parse_date(args[0])
-    return _by_pattern(args, call, 1, lambda x, p: parse_lenient(x, p).dt.date(), pl.Date())
+    return _by_pattern(args, call, 1, lambda x, p: _read_lenient(x, p).dt.date(), pl.Date())
 
 
 def _to_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     dtype = call.type.to_polars()
     if len(args) == 1:
         return parse_timestamp(args[0]).cast(dtype)
-    return _by_pattern(args, call, 1, lambda x, p: parse_or_plain(x, p).cast(dtype), dtype)
+    return _by_pattern(args, call, 1, lambda x, p: _read_strict(x, p).cast(dtype), dtype)
 
 
 _NUMERIC_TIME = Param("a number", lambda t: isinstance(t, NumericType), lambda t: t)
@@ -230,6 +241,8 @@ def _ltz_from_text_signature(args: Sequence[Rex]) -> Resolved:
     if not isinstance(pattern, str):
         return checked
     try:
+        from tableapi.functions.date_fields import fields
+
         digits = max((f.width for f in fields(pattern) if f.letter == "S"), default=0)
     except ValidationError as error:
         raise TypeMismatchError(error.what, where=args[1].where, fix=error.fix) from None
@@ -264,7 +277,7 @@ def _ltz(wall_clock: pl.Expr, text: pl.Expr, zone: str, data_type: DataType) -> 
 
 
 def _parsed(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
-    return _by_pattern(args, call, 1, parse_or_plain, pl.Datetime("us"))
+    return _by_pattern(args, call, 1, _read_strict, pl.Datetime("us"))
 
 
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
@@ -302,7 +315,9 @@ def _unix_timestamp(args: Sequence[pl.Expr], call: LoweringCall) -> pl.Expr:
     zone = call.session.time_zone
 
     def apply(text: pl.Expr, pattern: str) -> pl.Expr:
-        read = parse_lenient(text, pattern)
+        from tableapi.functions.date_fields import lenient_fields
+
+        read = _read_lenient(text, pattern)
         has_zone = any(f.letter and f.letter in "zZX" for f in lenient_fields(pattern))
         seconds = to_instant(read, "UTC" if has_zone else zone).dt.epoch("ms").truncdiv(1000)
         return pl.when(text.is_not_null()).then(seconds.fill_null(_BAD_UNIX_TIME))
@@ -341,7 +356,7 @@ def _converted(text: pl.Expr, source: object, target: object) -> pl.Expr:
     if source is None or target is None:
         return pl.lit(None, dtype=pl.String)
     zones = [lenient_zone(str(z)) for z in (source, target)]
-    instant = to_instant(parse_lenient(text, DEFAULT_PATTERN), zones[0])
+    instant = to_instant(_read_lenient(text, DEFAULT_PATTERN), zones[0])
     return format_timestamp(to_wall_clock(instant, zones[1]), DEFAULT_PATTERN)
 
 

@@ -16,7 +16,6 @@ from sqlglot.tokens import Token, TokenType
 from tableapi.errors import Location, SqlParseError, UnsupportedError, did_you_mean
 from tableapi.sql.dialect import Flink, location, place, tokenize
 from tableapi.sql.reserved import RESERVED
-from tableapi.sql.syntax_hints import hint
 
 T = TypeVar("T")
 
@@ -70,6 +69,8 @@ class Cursor(Parser):  # type: ignore[misc]
             self.fail(f"the statement ends where {wanted} is expected" if wanted else "the statement is incomplete")
         shown = self.sql[self._curr.start : self._curr.end + 1]
         shown = shown if len(shown) <= 40 else shown[:37] + "..."
+        from tableapi.sql.syntax_hints import hint
+
         fix = hint(self._tokens, self._index)
         self.fail(f"{shown!r} is not expected here" + (f"; {wanted} is" if wanted else ""), fix=fix)
 

@@ -20,7 +20,7 @@ from tableapi.sql import ast, checks
 from tableapi.sql.catalog_reader import CatalogReader, ViewSpec
 from tableapi.sql.grouping import GroupedSelect, expand_grouping
 from tableapi.sql.hints import BlockHints, check_tables, hinted_aggregates, read_hints
-from tableapi.sql.query_text import Notes
+from tableapi.sql.notes import Notes
 from tableapi.sql.rewrite import map_parts, parts
 from tableapi.sql.table_planner import TablePlanner
 from tableapi.sql.window_calls import resolve_windows
@@ -94,7 +94,7 @@ class QueryPlanner:
                 return self._values(rows, names)
             case ast.TableQuery(table=table):
                 relation = self.tables.named(table, names)
-                self.notes.columns(query, relation.names())
+                self.notes.names(query, relation.names())
                 return self.builder.select(relation, [un.Star()])
             case _:
                 raise AssertionError(query)
@@ -146,7 +146,7 @@ class QueryPlanner:
             with located(query.query.where):
                 return self._select(query.query, names, query)
         relation = self.plan(query.query, names)
-        self.notes.columns(query, relation.names())
+        self.notes.names(query, relation.names())
         order_by = tuple(self._sort_items(query.order_by, relation, names))
         return self.builder.select(relation, [un.Star()], order_by=order_by, fetch=query.fetch, offset=query.offset)
 

@@ -1,6 +1,6 @@
 """A query as SQL with full names: tables with catalog and database, columns with their table, `*` written out (SHOW CREATE VIEW).
 
-What its names mean was noted while it was planned (`Notes`). Layout and parentheses follow Flink's printer.
+What its names mean was noted while it was planned (`notes.Notes`). Layout and parentheses follow Flink's printer.
 """
 
 from __future__ import annotations
@@ -14,34 +14,19 @@ from tableapi.plan.scope import Relation, ScopeColumn, unique
 from tableapi.sql import ast
 from tableapi.sql.catalog_reader import CatalogReader
 from tableapi.sql.expression_text import ExpressionText, UnprintableError
+from tableapi.sql.notes import Notes
 from tableapi.sql_text import quote_name, quote_text
 
 _NAMELESS = "EXPR$0"
 """What Flink calls a table in FROM that has no name."""
 
 
-class Notes:
-    """What planning found out about the blocks of a query: the relation of each FROM clause."""
-
-    def __init__(self, catalog: CatalogReader) -> None:
-        self._catalog = catalog
-        self._sources: dict[int, Relation] = {}
-        self._columns: dict[int, list[str]] = {}
-
-    def source(self, select: ast.Select, relation: Relation) -> None:
-        """Notes what the names in a SELECT mean."""
-        self._sources[id(select)] = relation
-
-    def columns(self, query: ast.Query, names: list[str]) -> None:
-        """Notes the columns of a query that has no select list."""
-        self._columns[id(query)] = names
-
-    def text(self, query: ast.Query, written: str) -> str:
-        """The query with full names. `written` is given back where a clause has no such form (MATCH_RECOGNIZE, JSON functions)."""
-        try:
-            return _Printer(self._catalog, self._sources, self._columns).query(query)
-        except UnprintableError:
-            return written
+def full_text(query: ast.Query, notes: Notes, written: str) -> str:
+    """The query with full names. `written` is given back where a clause has no such form (MATCH_RECOGNIZE, JSON functions)."""
+    try:
+        return _Printer(notes.catalog, notes.sources, notes.columns).query(query)
+    except UnprintableError:
+        return written
 
 
 @dataclass(frozen=True)

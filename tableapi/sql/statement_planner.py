@@ -196,8 +196,10 @@ class StatementPlanner:
         names = clause.columns or _unlike(clause.query, relation.names())
         query = None
         if identifier not in self.queries.tables_read:
+            from tableapi.sql.query_text import full_text
+
             here = self.catalog.qualify(("_",))
-            written, expanded = tuple(relation.names()), self.queries.notes.text(clause.query, clause.sql)
+            written, expanded = tuple(relation.names()), full_text(clause.query, self.queries.notes, clause.sql)
             query = ViewQuery(clause.query, written, names, here.catalog, here.database, expanded)
         with located(clause.where):
             relation = self.queries.renamed(relation, None, names)

@@ -87,6 +87,7 @@ def test_idle_splits(executor: LocalExecutor, tmp_path, parallelism):
     wait_until(
         lambda: "split 1" in handle.why_no_output() and "it counts as idle after 10 s without rows" in handle.why_no_output()
     )
+    wait_until(lambda: handle.metrics().rows_in == 1)  # the other split's ten seconds begin with its row
     clock.advance(10_000)
     expected = (
         "SourceSpec is idle (all 2 splits without rows for 10.0 s): it does not hold event time of Window back, and does not move it on "
