@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tableapi import statement_objects
 from tableapi.catalog_objects import CatalogDatabase, CatalogDescriptor, CatalogFunction
 from tableapi.config import Configuration
 from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError
@@ -41,7 +40,7 @@ def execute_statement(env: TableEnvironment, statement: s.Statement) -> TableRes
     Raises:
         UnsupportedError: It belongs to an interactive client, or is not supported.
     """
-    handler = _HANDLERS.get(type(statement))
+    handler = _HANDLERS.get(type(statement)) or _object_handler(statement)
     if handler is not None:
         return handler(env, statement)
     hint = _CLIENT_ONLY.get(type(statement))
@@ -368,12 +367,7 @@ def _execute_plan(env: TableEnvironment, statement: s.ExecutePlan) -> TableResul
     return env.execute_plan(PlanReference.from_file(statement.path))
 
 
-_HANDLERS |= {
-    s.CreateModel: statement_objects.create_model,
-    s.AlterModel: statement_objects.alter_model,
-    s.RenameModel: statement_objects.rename_model,
-    s.DropModel: statement_objects.drop_model,
-    s.DescribeModel: statement_objects.describe_model,
-    s.AlterPartitions: statement_objects.alter_partitions,
-    s.Analyze: statement_objects.analyze,
-}
+def _object_handler(statement: s.Statement) -> Handler | None:
+    from tableapi.statement_objects import HANDLERS
+
+    return HANDLERS.get(type(statement))

@@ -135,3 +135,15 @@ def _column_statistics(columns: tuple[str, ...], rows: int, measures: list[Any])
         known = {k: v for k, v in zip(s.MEASURES[1:], others, strict=True) if v is not None}
         found[name] = {"null_count": rows - count, **known}
     return found
+
+
+HANDLERS: dict[type[s.Statement], Any] = {
+    s.CreateModel: create_model,
+    s.AlterModel: alter_model,
+    s.RenameModel: rename_model,
+    s.DropModel: drop_model,
+    s.DescribeModel: describe_model,
+    s.AlterPartitions: alter_partitions,
+    s.Analyze: analyze,
+}
+"""What carries out which statement."""

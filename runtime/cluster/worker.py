@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 
 REPORT_INTERVAL_S = 0.2
 
+GARBAGE_AFTER_S = 0.5
+"""A worker that has had no orders for so long collects the garbage of its last job."""
+
 
 class Worker:
     """The worker's state: its connections, and the job it runs."""
@@ -88,17 +91,18 @@ class Worker:
             elif self._is_running:
                 self._step()
             elif is_warm:
-                self._collect_garbage()
-                self._reactor.poll(None)
+                self._rest()
             else:
                 self._reactor.poll(0)
                 if not self._inbox:
                     _warm_up()
                     is_warm = True
 
-    def _collect_garbage(self) -> None:
-        """Lets go of a job's state, when the job has ended and there is nothing else to do."""
-        if self._has_garbage:
+    def _rest(self) -> None:
+        """Waits for orders. Lets go of an ended job's state when none have come for a while: between jobs that follow each other it would
+        take as long as a small job does."""
+        self._reactor.poll(GARBAGE_AFTER_S if self._has_garbage else None)
+        if self._has_garbage and not self._inbox:
             self._has_garbage = False
             gc.collect()
 

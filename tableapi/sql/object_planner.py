@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from tableapi.sql.statement_planner import StatementPlanner
 
 
+def plan_object(planner: StatementPlanner, clause: ast.Clause) -> statements.Statement:
+    """The statement of a clause that this module knows."""
+    match clause:
+        case ast.ModelClause():
+            return model(planner, clause)
+        case ast.PartitionsClause():
+            return partitions(planner, clause)
+        case ast.CallClause():
+            return call(planner, clause)
+        case ast.AnalyzeClause():
+            return analyze(planner, clause)
+        case ast.ChangeClause():
+            return change(planner, clause)
+        case ast.ObjectClause(action="TRUNCATE"):
+            return truncate(planner, clause)
+        case _:
+            raise AssertionError(clause)
+
+
 def model(planner: StatementPlanner, clause: ast.ModelClause) -> statements.Statement:
     """CREATE, ALTER, DROP, DESCRIBE and SHOW CREATE MODEL. Models are looked up when the statement is carried out."""
     identifier = planner.identifier(clause.parts, clause)
@@ -82,7 +101,14 @@ def partitions(planner: StatementPlanner, clause: ast.PartitionsClause) -> state
 def partition_values(
     table: TableSpec, values: Sequence[tuple[str, un.Unresolved | None]], clause: ast.Clause
 ) -> dict[str, str]:
-    """The constants of a PARTITION clause as text, by column; a column without a value is left out.
+    """`partition_constants` as text."""
+    return {key: str(constant.value) for key, constant in partition_constants(table, values, clause).items()}
+
+
+def partition_constants(
+    table: TableSpec, values: Sequence[tuple[str, un.Unresolved | None]], clause: ast.Clause
+) -> dict[str, un.Lit]:
+    """The constants of a PARTITION clause, by column; a column without a value is left out.
 
     Raises:
         ValidationError: The table has no partitions, or a value is no constant.
@@ -90,7 +116,7 @@ def partition_values(
     """
     if not table.partition_keys:
         raise ValidationError(f"table '{table.identifier.name}' is not partitioned", where=clause.where)
-    found: dict[str, str] = {}
+    found: dict[str, un.Lit] = {}
     for key, value in values:
         if key not in table.partition_keys:
             raise UnknownNameError(
@@ -105,7 +131,7 @@ def partition_values(
             continue
         if not isinstance(value, un.Lit):
             raise ValidationError("the value of a partition must be a constant", where=value.where)
-        found[key] = str(value.value)
+        found[key] = value
     return found
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tableapi.errors import UnknownNameError, UnsupportedError, ValidationError, did_you_mean
+from tableapi.errors import UnsupportedError, ValidationError
 from tableapi.plan import unresolved as un
 from tableapi.plan.nodes import Sink
 from tableapi.plan.scope import PlanContext, Relation, plain, unique
 from tableapi.plan.traits import upsert_key
-from tableapi.sql import ast, definitions, object_planner, statements
+from tableapi.sql import ast, definitions, statements
 from tableapi.sql.catalog_reader import CatalogReader, ViewQuery, ViewSpec
 from tableapi.sql.query_planner import Names, QueryPlanner, located
 from tableapi.tablespec import ColumnKind, ObjectIdentifier, TableColumn, TableSpec
@@ -51,20 +51,19 @@ class StatementPlanner:
                 return self._rename(clause)
             case ast.FunctionClause():
                 return self._function(clause)
-            case ast.ObjectClause(action="TRUNCATE"):
-                return object_planner.truncate(self, clause)
-            case ast.ObjectClause():
+            case ast.ObjectClause() if clause.action != "TRUNCATE":
                 return self._object(clause)
-            case ast.ModelClause():
-                return object_planner.model(self, clause)
-            case ast.PartitionsClause():
-                return object_planner.partitions(self, clause)
-            case ast.CallClause():
-                return object_planner.call(self, clause)
-            case ast.AnalyzeClause():
-                return object_planner.analyze(self, clause)
-            case ast.ChangeClause():
-                return object_planner.change(self, clause)
+            case (
+                ast.ObjectClause()
+                | ast.ModelClause()
+                | ast.PartitionsClause()
+                | ast.CallClause()
+                | ast.AnalyzeClause()
+                | ast.ChangeClause()
+            ):
+                from tableapi.sql.object_planner import plan_object
+
+                return plan_object(self, clause)
             case ast.ShowClause():
                 return self._show(clause)
             case ast.ExplainClause(inner=inner, details=details):
@@ -98,14 +97,11 @@ class StatementPlanner:
         if clause.columns is not None:
             columns = [self._target_column(c) for c in clause.columns]
             _check_unique(columns, "INSERT")
-        partition = [(key, self._partition_value(value)) for key, value in clause.partition]
-        for key, _ in partition:
-            if key not in target.partition_keys:
-                raise UnknownNameError(
-                    f"'{key}' is not a partition column of '{name}'",
-                    exists=f"partition columns: {', '.join(target.partition_keys) or 'none'}",
-                    fix=did_you_mean(key, target.partition_keys),
-                )
+        partition: list[tuple[str, un.Lit]] = []
+        if clause.partition:
+            from tableapi.sql.object_planner import partition_constants
+
+            partition = list(partition_constants(target, clause.partition, clause).items())
         relation = self.queries.plan(clause.query, Names(accepts_null=True))
         sink = self.queries.builder.sink(
             relation, target, overwrite=clause.overwrite, columns=columns, static_partition=partition
@@ -118,15 +114,12 @@ class StatementPlanner:
             raise UnsupportedError(f"INSERT of a single field ({'.'.join(parts)}) is not supported yet")
         return parts[0]
 
-    def _partition_value(self, value: un.Unresolved) -> un.Lit:
-        if not isinstance(value, un.Lit):
-            raise ValidationError("the value of a partition must be a constant", where=value.where)
-        return value
-
     def _create_table(self, clause: ast.CreateTableClause) -> statements.CreateTable:
         identifier = self.identifier(clause.parts, clause)
         if clause.must_exist:
-            object_planner.table_of(self.queries, clause.parts, clause)
+            from tableapi.sql.object_planner import table_of
+
+            table_of(self.queries, clause.parts, clause)
         spec = definitions.table_spec(
             identifier,
             clause.elements,
@@ -271,8 +264,10 @@ class StatementPlanner:
         like = None if clause.like is None else statements.LikePattern(*clause.like)
         if clause.kind == "PARTITIONS":
             assert clause.source is not None
-            table = object_planner.table_of(self.queries, clause.source, clause)
-            values = object_planner.partition_values(table, clause.partition, clause)
+            from tableapi.sql.object_planner import partition_values, table_of
+
+            table = table_of(self.queries, clause.source, clause)
+            values = partition_values(table, clause.partition, clause)
             return statements.Show(clause.kind, table.identifier, partition=values)
         if clause.kind == "COLUMNS":
             assert clause.source is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_fixtures import BOUNDED_FOLDER, FOLDER, Fixture, bounded_text, environment, logical, optimized_text, read
+from plan_fixtures import BOUNDED_FOLDER, EVALUATE, FOLDER, Fixture, bounded_text, environment, logical, optimized_text, read
 
 from tableapi.plan.explain import plan_text
 from tableapi.plan.rules import (
@@ -32,8 +32,8 @@ def test_a_query_becomes_its_plan(path: Path, fixture: Fixture) -> None:
 
 @pytest.mark.parametrize(("path", "fixture"), CASES, ids=[f"{p.stem}-{f.name}" for p, f in CASES])
 def test_optimizing_again_changes_nothing(path: Path, fixture: Fixture) -> None:
-    final = optimize(logical(environment(is_streaming=True), fixture.sql), is_streaming=True)
-    assert plan_text(optimize(final, is_streaming=True)) == plan_text(final)
+    final = optimize(logical(environment(is_streaming=True), fixture.sql), is_streaming=True, evaluate=EVALUATE)
+    assert plan_text(optimize(final, is_streaming=True, evaluate=EVALUATE)) == plan_text(final)
 
 
 def test_every_rule_is_used_by_some_fixture() -> None:
@@ -41,7 +41,7 @@ def test_every_rule_is_used_by_some_fixture() -> None:
     used: set[str] = set()
     for _, fixture in CASES:
         plan = logical(environment(is_streaming=True), fixture.sql)
-        optimize(plan, is_streaming=True, check=lambda changed, rule: used.add(rule.__name__))
+        optimize(plan, is_streaming=True, check=lambda changed, rule: used.add(rule.__name__), evaluate=EVALUATE)
     rules = {r.__name__ for r in (*SUBQUERIES, *LOGICAL, *WINDOWS, *BY_CHANGES, *STREAMING)}
     assert rules - used <= {"remove_true_filter", "versions_filter", "limit_of_sort_through_project"}
 

@@ -207,13 +207,13 @@ OPTIONS = st.fixed_dictionaries(
 
 @contextmanager
 def both_ways(
-    fact_rows: list[tuple],
-    version_rows: list[tuple],
-    change_rows: list[tuple],
-    max_batch_rows: int,
-    parallelism: int,
-    is_tight: bool,
-    options: Mapping[str, str],
+    fact_rows: list[tuple] = (),
+    version_rows: list[tuple] = (),
+    change_rows: list[tuple] = (),
+    max_batch_rows: int = 1,
+    parallelism: int = 1,
+    is_tight: bool = False,
+    options: Mapping[str, str] = {},
 ) -> Iterator[tuple[TableEnvironment, TableEnvironment, Path]]:
     """A batch and a streaming session over the same events, and where these are.
 
@@ -233,38 +233,16 @@ def both_ways(
         yield batch, stream, path
 
 
-def stream_equals_batch(
-    sql: str,
-    fact_rows: list[tuple] = (),
-    version_rows: list[tuple] = (),
-    change_rows: list[tuple] = (),
-    max_batch_rows: int = 1,
-    parallelism: int = 1,
-    is_tight: bool = False,
-    options: Mapping[str, str] = {},
-) -> None:
+def stream_equals_batch(sql: str, **case) -> None:
     """Runs a query both ways over the same events, and compares what is there in the end."""
-    with both_ways(fact_rows, version_rows, change_rows, max_batch_rows, parallelism, is_tight, options) as (batch, stream, _):
+    with both_ways(**case) as (batch, stream, _):
         expected = fold(batch.sql_query(sql).execute().collect())
         assert fold(stream.sql_query(sql).execute().collect()) == expected
 
 
-def keyed_sink_equals_batch(
-    sql: str,
-    fact_rows: list[tuple] = (),
-    version_rows: list[tuple] = (),
-    change_rows: list[tuple] = (),
-    max_batch_rows: int = 1,
-    parallelism: int = 1,
-    is_tight: bool = False,
-    options: Mapping[str, str] = {},
-) -> None:
+def keyed_sink_equals_batch(sql: str, **case) -> None:
     """Writes a query's changes (`c0 STRING` is its key, `c1` and `c2` numbers) to a table with that key, and compares what the table then holds."""
-    with both_ways(fact_rows, version_rows, change_rows, max_batch_rows, parallelism, is_tight, options) as (
-        batch,
-        stream,
-        path,
-    ):
+    with both_ways(**case) as (batch, stream, path):
         for env in (batch, stream):
             env.execute_sql(
                 "CREATE TABLE sink (c0 STRING, c1 BIGINT, c2 BIGINT, PRIMARY KEY (c0) NOT ENFORCED) WITH ('connector' = 'filelog', "

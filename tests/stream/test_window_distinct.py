@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers import agg, schema
+from overlapping_windows import BOUNDS, OVERLAPPING, spec
 
-from tableapi.plan.nodes import WindowKind, WindowProperty, WindowSpec
 from tableapi.row import RowKind
 from tableapi.runtime.stream.batch import KIND_DTYPE, MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
@@ -17,7 +17,6 @@ from tableapi.runtime.stream.window_time import Slices
 from tableapi.testing import OperatorHarness
 
 INPUT = schema("k STRING, v BIGINT, f DOUBLE, odd BOOLEAN, ts TIMESTAMP(3)", ts="rowtime")
-BOUNDS = (("ws", WindowProperty.START), ("we", WindowProperty.END))
 CALLS = (
     agg(INPUT, "n", "COUNT"),
     agg(INPUT, "d", "COUNT", "v", distinct=True),
@@ -33,19 +32,6 @@ INEXACT = (*CALLS, agg(INPUT, "fs", "SUM", "f", distinct=True))
 """With a call for which values cannot be taken back exactly, so that all are put together from slices."""
 
 EXTREMES = tuple(call for call in CALLS if not call.call.distinct)
-
-WINDOWS = [
-    ("HOP", {"size_ms": 10, "step_ms": 4}),
-    ("HOP", {"size_ms": 12, "step_ms": 3, "offset_ms": 1}),
-    ("HOP", {"size_ms": 5, "step_ms": 8, "offset_ms": 3}),
-    ("HOP", {"size_ms": 30, "step_ms": 1}),
-    ("CUMULATE", {"size_ms": 12, "step_ms": 3, "offset_ms": 2}),
-    ("CUMULATE", {"size_ms": 30, "step_ms": 1}),
-]
-
-
-def spec(kind, ms):
-    return WindowSpec(WindowKind[kind], "ts", True, **ms)
 
 
 def results(rows, calls):
@@ -88,7 +74,7 @@ class Reference:
 
 @pytest.mark.parametrize("calls", [CALLS, INEXACT, EXTREMES], ids=["exact", "inexact", "not distinct"])
 @pytest.mark.parametrize("takes_back", [False, True], ids=["adds", "takes back"])
-@pytest.mark.parametrize(("kind", "ms"), WINDOWS)
+@pytest.mark.parametrize(("kind", "ms"), OVERLAPPING)
 @pytest.mark.parametrize("seed", range(4))
 def test_windows_with_late_rows_and_restarts(kind, ms, takes_back, calls, seed):
     rng = np.random.default_rng(seed)

@@ -7,15 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers import agg, schema
+from overlapping_windows import BOUNDS, OVERLAPPING, spec
 
-from tableapi.plan.nodes import WindowKind, WindowProperty, WindowSpec
 from tableapi.runtime.stream.batch import MAX_WATERMARK, MIN_WATERMARK, Batch
 from tableapi.runtime.stream.window_aggregate import WindowAggregateSpec
 from tableapi.runtime.stream.window_time import Slices
 from tableapi.testing import OperatorHarness
 
 INPUT = schema("k STRING, v BIGINT, ts TIMESTAMP(3)", ts="rowtime")
-BOUNDS = (("ws", WindowProperty.START), ("we", WindowProperty.END))
 NUMBERS = (
     agg(INPUT, "n", "COUNT"),
     agg(INPUT, "s", "SUM", "v"),
@@ -23,19 +22,7 @@ NUMBERS = (
     agg(INPUT, "w", "MIN", "k"),
 )
 LISTS = (*NUMBERS, agg(INPUT, "d", "COUNT", "v", distinct=True))
-WINDOWS = [
-    ("TUMBLE", {"size_ms": 10}),
-    ("HOP", {"size_ms": 10, "step_ms": 4}),
-    ("HOP", {"size_ms": 12, "step_ms": 3, "offset_ms": 1}),
-    ("HOP", {"size_ms": 5, "step_ms": 8, "offset_ms": 3}),
-    ("HOP", {"size_ms": 30, "step_ms": 1}),
-    ("CUMULATE", {"size_ms": 12, "step_ms": 3, "offset_ms": 2}),
-    ("CUMULATE", {"size_ms": 30, "step_ms": 1}),
-]
-
-
-def spec(kind, ms):
-    return WindowSpec(WindowKind[kind], "ts", True, **ms)
+WINDOWS = [("TUMBLE", {"size_ms": 10}), *OVERLAPPING]
 
 
 def covers(kind, ms, start, end, time):

@@ -1,22 +1,10 @@
-"""Aggregates over rows that cannot exist: known without running anything."""
+"""Aggregates over rows that cannot exist: known without running anything. Constant conditions have been folded before."""
 
 from __future__ import annotations
 
-import operator
-from typing import Any
-
 from tableapi.plan import nodes as n
 from tableapi.plan.rex import Call, Literal, Rex
-from tableapi.types import CharacterType, NumericType
 
-_COMPARISONS: dict[str, Any] = {
-    "EQUALS": operator.eq,
-    "NOT_EQUALS": operator.ne,
-    "LESS": operator.lt,
-    "LESS_OR_EQUAL": operator.le,
-    "GREATER": operator.gt,
-    "GREATER_OR_EQUAL": operator.ge,
-}
 _NULL_OF_NOTHING = frozenset({"SUM", "MIN", "MAX", "AVG", "FIRST_VALUE", "LAST_VALUE", "LISTAGG"})
 
 
@@ -51,9 +39,4 @@ def _is_never_true(condition: Rex) -> bool:
             return any(map(_is_never_true, args))
         case Call(function="OR", args=args):
             return all(map(_is_never_true, args))
-        case Call(function=function, args=(Literal() as left, Literal() as right)) if function in _COMPARISONS:
-            if left.value is None or right.value is None:
-                return True
-            is_plain = any(isinstance(left.type, t) and isinstance(right.type, t) for t in (NumericType, CharacterType))
-            return is_plain and not _COMPARISONS[function](left.value, right.value)
     return False
