@@ -233,16 +233,16 @@ def both_ways(
         yield batch, stream, path
 
 
-def stream_equals_batch(sql: str, **case) -> None:
+def stream_equals_batch(sql: str, *streams, **case) -> None:
     """Runs a query both ways over the same events, and compares what is there in the end."""
-    with both_ways(**case) as (batch, stream, _):
+    with both_ways(*streams, **case) as (batch, stream, _):
         expected = fold(batch.sql_query(sql).execute().collect())
         assert fold(stream.sql_query(sql).execute().collect()) == expected
 
 
-def keyed_sink_equals_batch(sql: str, **case) -> None:
+def keyed_sink_equals_batch(sql: str, *streams, **case) -> None:
     """Writes a query's changes (`c0 STRING` is its key, `c1` and `c2` numbers) to a table with that key, and compares what the table then holds."""
-    with both_ways(**case) as (batch, stream, path):
+    with both_ways(*streams, **case) as (batch, stream, path):
         for env in (batch, stream):
             env.execute_sql(
                 "CREATE TABLE sink (c0 STRING, c1 BIGINT, c2 BIGINT, PRIMARY KEY (c0) NOT ENFORCED) WITH ('connector' = 'filelog', "
